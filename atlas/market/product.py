@@ -1,0 +1,42 @@
+"""A product as the exchange lists it. What is unknown is an error elsewhere, never a default (trading.md, Products)."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal
+
+import msgspec
+
+
+class MarginRates(msgspec.Struct, frozen=True):
+    """Initial margin as a share of notional, by window and side: 0.10 means leverage 10."""
+
+    intraday_long: Decimal
+    intraday_short: Decimal
+    overnight_long: Decimal
+    overnight_short: Decimal
+
+
+class Product(msgspec.Struct, frozen=True):
+    """One tradable product.
+
+    `tick` is the price increment. `contract_size` is in units of `underlying`; 1 for spot. `size_increment` is the
+    smallest step of an order: 1 contract for futures, the base increment for spot. `funding_rate` is per hour, None
+    when the exchange gives none. `expiry` is None for spot. `trading` is False while the exchange has it disabled or
+    its session closed.
+    """
+
+    id: str
+    kind: Literal["spot", "future"]
+    underlying: str
+    tick: Decimal
+    contract_size: Decimal
+    size_increment: Decimal
+    min_size: Decimal
+    max_size: Decimal
+    margin: MarginRates | None = None
+    funding_rate: Decimal | None = None
+    expiry: datetime | None = None
+    twenty_four_seven: bool = True
+    session_open: bool = True
+    maintenance: tuple[datetime, datetime] | None = None
+    tick_assumed: bool = False

@@ -1,0 +1,108 @@
+"""Every number and choice that decides a trade, with the defaults of strat.md and trading.md.
+
+`atlas.config` reads them from atlas.toml and the environment; the domain and the behaviours take them from here. Their
+hash is stored with every trigger and trade.
+"""
+
+from decimal import Decimal
+from hashlib import sha256
+
+import msgspec
+
+from atlas.strat.setup import TRADED_BY_DEFAULT
+
+CONTINUITY_FRAMES: dict[str, tuple[tuple[str, ...], int]] = {
+    "15m": (("1d", "4h", "1h", "15m"), 3),
+    "1h": (("1M", "1w", "1d", "1h"), 3),
+    "4h": (("1w", "1d", "4h", "1h"), 2),
+    "1d": (("1M", "1w", "1d"), 2),
+    "1w": (("1M", "1w"), 1),
+}
+"""Detection timeframe → (frames considered, how many must agree), strat.md 4."""
+
+
+class StratRules(msgspec.Struct, frozen=True):
+    """The choices strat.md leaves open.
+
+    `stop` structure | setup_bar. `outside_target` (of `3-?`) nearer | risk | percent. `continuity_mode` open | type.
+    """
+
+    timeframes: tuple[str, ...] = ("1h", "4h", "1d", "1w")
+    families: tuple[str, ...] = TRADED_BY_DEFAULT
+    stop: str = "structure"
+    outside_target: str = "nearer"
+    continuity_mode: str = "open"
+    continuity: dict[str, tuple[tuple[str, ...], int]] = msgspec.field(default_factory=lambda: dict(CONTINUITY_FRAMES))
+    close_grace_seconds: float = 2.0
+    """A bar closes at its first later trade, else when market time is this far past it (architecture.md, Time)."""
+
+
+class GateRules(msgspec.Struct, frozen=True):
+    """Thresholds of the gates of strat.md 5. `off` names gates that are switched off."""
+
+    off: tuple[str, ...] = ()
+    min_magnitude: Decimal = Decimal("0.005")
+    min_reward_risk: Decimal = Decimal("0.5")
+    min_reward_risk_by_family: dict[str, Decimal] = msgspec.field(default_factory=dict)
+    max_fee_share: Decimal = Decimal("0.20")
+    max_divergence: Decimal = Decimal("0.02")
+
+
+class SizingRules(msgspec.Struct, frozen=True):
+    """Sizing and limits, trading.md "Sizing". `mode` risk | leverage. Shares are fractions, 0.02 = 2 %."""
+
+    mode: str = "risk"
+    risk_share: Decimal = Decimal("0.02")
+    position_policy: str = "one_per_product"
+    max_open_positions: int = 5
+    max_total_risk: Decimal = Decimal("0.06")
+    daily_loss: Decimal = Decimal("0.05")
+    long_only_spot: bool = True
+
+
+class FeeRules(msgspec.Struct, frozen=True):
+    """Fees per side and slippage, trading.md "Account". Rates are fractions of notional, flat is USD a contract."""
+
+    taker: Decimal = Decimal("0.0007")
+    maker: Decimal = Decimal("0.00065")
+    flat: Decimal = Decimal("0.15")
+    spot_taker: Decimal = Decimal("0.012")
+    spot_maker: Decimal = Decimal("0.006")
+    spot_flat: Decimal = Decimal(0)
+    liquidation: Decimal = Decimal("0.0010")
+    slippage: Decimal = Decimal("0.0005")
+
+
+class MarginRules(msgspec.Struct, frozen=True):
+    """Maintenance margin, leverage window and funding fall-back, trading.md."""
+
+    window: str = "overnight"
+    maintenance: Decimal = Decimal("0.05")
+    maintenance_by_underlying: dict[str, Decimal] = msgspec.field(
+        default_factory=lambda: {"SOL": Decimal("0.067")},
+    )
+    default_funding_yearly: Decimal = Decimal("0.10")
+
+
+class AccountRules(msgspec.Struct, frozen=True):
+    """The paper account. `timezone` is where a trading day begins at midnight."""
+
+    name: str = "paper"
+    starting_equity: Decimal = Decimal(10000)
+    timezone: str = "UTC"
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """All of them. `mode` is signals | paper."""
+
+    mode: str = "paper"
+    strat: StratRules = StratRules()
+    gates: GateRules = GateRules()
+    sizing: SizingRules = SizingRules()
+    fees: FeeRules = FeeRules()
+    margin: MarginRules = MarginRules()
+    account: AccountRules = AccountRules()
+
+    def fingerprint(self) -> str:
+        """Return the first 12 hex digits of the SHA-256 of the rules, sorted: the same rules, the same text."""
+        return sha256(msgspec.json.encode(self, order="sorted")).hexdigest()[:12]
