@@ -102,11 +102,16 @@ class Snapshot(Message, frozen=True):
 
 
 class Gap(Message, frozen=True):
-    """Trades of one product may have been lost after `since` (None: unknown)."""
+    """Trades of one product may have been lost after `since` (None: unknown).
+
+    `reconnect`: the connection is gone and the hole stays open until the Snapshot of the next one; else it has ended
+    by now.
+    """
 
     symbol: str
     since: datetime | None
     reason: str
+    reconnect: bool = False
 
 
 class FeedUp(Message, frozen=True):
@@ -195,6 +200,32 @@ class SetupsReplaced(Event, frozen=True):
     def key(self) -> str:
         """symbol:timeframe:close of the setup bar, and the revision if re-derived."""
         return f"setups:{self.symbol}:{self.timeframe}:{self.closed_at:%Y%m%dT%H%M}:{self.revision}"
+
+
+class DataVerified(Message, frozen=True):
+    """Whether one product's bars are whole: False from a gap until REST has replaced what it touched."""
+
+    symbol: str
+    verified: bool
+
+
+class PeriodEnded(Message, frozen=True):
+    """A scanner's own timer: market time is past the end of a period by the grace, whether or not a trade came."""
+
+    timeframe: str
+    close_time: datetime
+
+
+class FundingDue(Message, frozen=True):
+    """The broker's own timer: market time has passed an hour boundary."""
+
+    at: datetime
+
+
+class DayDue(Message, frozen=True):
+    """The risk monitor's own timer: a trading day begins."""
+
+    at: datetime
 
 
 class MeasureContinuity(Message, frozen=True):
@@ -338,6 +369,7 @@ class Filled(Event, frozen=True):
     account: AccountState
     margin: Decimal
     gross: Decimal = Decimal(0)
+    liquidation: Decimal | None = None
 
     @property
     def key(self) -> str:
@@ -573,7 +605,8 @@ Input = Union[  # noqa: UP007  msgspec builds its decoder from a Union of classe
     Halt, Resume, Flatten, ClosePosition,
 ]  # fmt: skip
 AnyMessage = Union[  # noqa: UP007  as above
-    Input, Traded, LoadHistory, Quote, BarClosed, LateTrade, SetupsReplaced, MeasureContinuity, ContinuityMeasured,
+    Input, Traded, LoadHistory, Quote, BarClosed, LateTrade, SetupsReplaced, DataVerified, PeriodEnded, FundingDue,
+    DayDue, MeasureContinuity, ContinuityMeasured,
     EntryTriggered, Rejected, Invalidated, PlaceOrder, CancelOrder, OrderAccepted, OrderRejected, OrderCancelled,
     Filled, FundingPaid, AccountOpened, PositionOpened, PositionChanged, PositionClosed, DayStarted, HaltChanged,
     CommandDone, Alert, Flush, OutboxReady, Pulse, Pulsed, Crashed, Retired, Fatal, DeadLetter,

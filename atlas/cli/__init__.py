@@ -1,0 +1,75 @@
+"""The command line. A command is a module of its own, imported only when it is called: `--help` stays quick."""
+
+import importlib
+import sys
+
+import click
+
+from atlas import __version__
+from atlas.errors import AtlasError
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("atlas.cli.demo:demo", "Run everything on a local exchange and show what happens."),
+    "run": ("atlas.cli.run:run", "Run the daemon."),
+    "web": ("atlas.cli.web:web", "Run the panel."),
+    "exchange": ("atlas.cli.exchange:exchange", "A local exchange that speaks Coinbase Advanced Trade."),
+    "scan": ("atlas.cli.scan:scan", "Show the setups of live products now."),
+    "replay": ("atlas.cli.replay:replay", "Play a recording again in virtual time."),
+    "report": ("atlas.cli.report:report", "Trades, rejections and results of an account."),
+    "status": ("atlas.cli.status:status", "Is the daemon up, and how is it?"),
+    "positions": ("atlas.cli.status:positions", "Open positions."),
+    "halt": ("atlas.cli.control:halt", "Stop entries; exits go on."),
+    "resume": ("atlas.cli.control:resume", "Lift a halt by a person or by the daily loss."),
+    "flatten": ("atlas.cli.control:flatten", "Close every open position now."),
+    "close": ("atlas.cli.control:close", "Close one position now."),
+    "doctor": ("atlas.cli.doctor:doctor", "Check configuration, database, exchange and webhook."),
+    "config": ("atlas.cli.config:config", "Show the settings in force."),
+    "db": ("atlas.cli.database:db", "The database: upgrade, start, stop, status, backup, restore, psql."),
+}
+"""Name → where the command is, and the line `--help` shows for it."""
+
+
+class Commands(click.Group):
+    """A group that knows its commands by name and imports one when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return a command, None if there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="atlas")
+def cli() -> None:
+    """ATLAS plays The Strat on Coinbase's feed, around the clock, on a paper account with real-venue money rules."""
+
+
+def main() -> None:
+    """Run the command line; every fault ends in one clear line and the exit code of its kind."""
+    try:
+        status = cli.main(standalone_mode=False)
+    except AtlasError as error:
+        click.echo(f"atlas: {error}", err=True)
+        status = error.exit_code
+    except click.ClickException as error:
+        error.show()
+        status = error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("atlas: interrupted", err=True)
+        status = 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        status = 0
+    sys.exit(status if isinstance(status, int) else 0)

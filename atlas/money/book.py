@@ -8,7 +8,8 @@ import msgspec
 
 from atlas.strat.setup import ContinuityReading, Side
 
-ExitReason = Literal["stop", "target", "invalidated", "deadline", "liquidated", "flatten"]
+Kind = Literal["market", "stop", "limit"]
+Purpose = Literal["entry", "stop", "target", "invalidated", "deadline", "liquidated", "flatten"]
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -22,8 +23,8 @@ class Order(msgspec.Struct, frozen=True):
     position_id: str
     symbol: str
     side: Literal["buy", "sell"]
-    kind: Literal["market", "stop", "limit"]
-    purpose: Literal["entry", "stop", "target", "invalidated", "deadline", "liquidated", "flatten"]
+    kind: Kind
+    purpose: Purpose
     contracts: Decimal
     price: Decimal | None = None
     leverage: Decimal = Decimal(1)

@@ -1,0 +1,235 @@
+"""The alerter: delivers the outbox to Discord, one notice at a time, at least once.
+
+It wakes when the journal has committed something to tell, and every few seconds. It runs on its own thread and never
+sleeps: what has to wait is a timer, so that the supervisor's pulse is answered between two requests. Its role must
+keep no tail of messages to replay (`Role(tail=0)`), because `receive` talks to the world.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+import msgspec
+
+from actors.alerter_discord import LONGEST_WAIT, ChannelGone, Delivered, Failed, Limited, Outcome, Refused
+from actors.alerter_embeds import compose
+from actors.alerter_outbox import Notice, Outbox
+from actors.messages import OutboxReady
+from actors.runtime.behaviour import AfterWall, Behaviour, Effect
+from atlas.errors import DatabaseError
+
+logger = logging.getLogger(__name__)
+
+TICK = 5.0
+"""Seconds of wall time between two looks at the outbox without being told."""
+
+BURST = 5
+"""Notices delivered before other messages get their turn."""
+
+SOON = 0.01
+"""Seconds until the rest of a long outbox is looked at."""
+
+FIRST_PAUSE, LONGEST_PAUSE = 2.0, 300.0
+"""Seconds between attempts after a failure: doubled each time, up to the longest."""
+
+
+class Tick(msgspec.Struct, frozen=True):
+    """The alerter's own timer: look, and arm the next. Only the newest `number` arms another."""
+
+    number: int
+
+
+class Look(msgspec.Struct, frozen=True):
+    """The alerter's own timer: look again, once."""
+
+
+class AlertRules(msgspec.Struct, frozen=True):
+    """Which kinds are not sent. Critical notices are sent always.
+
+    `keep_hours`: a notice that could not be delivered for so long is dropped, unless critical.
+    """
+
+    off: tuple[str, ...] = ("setup", "rejected")
+    keep_hours: float = 24.0
+
+
+DEFAULT_RULES = AlertRules()
+
+
+class Channel(Protocol):
+    """Where notices go: actors.alerter_discord.Webhook."""
+
+    def post(self, now: datetime, message: dict[str, Any]) -> Outcome:
+        """Make one request; never raises."""
+
+    def close(self) -> None:
+        """Close the connection."""
+
+
+class Unrecorded(msgspec.Struct, frozen=True):
+    """A delivery the outbox could not be told of because the database was away."""
+
+    notice_id: int
+    message_id: str | None
+
+
+class AlerterState(msgspec.Struct):
+    """What survives a crash: whether the channel is gone for good, the pause after failures, what is to be recorded."""
+
+    tick: int = 0
+    channel_gone: str | None = None
+    failures: int = 0
+    paused_until: datetime | None = None
+    unrecorded: list[Unrecorded] = msgspec.field(default_factory=list)
+
+
+class Alerter(Behaviour[AlerterState]):
+    """Delivers what the outbox holds. `channel` None: no webhook is configured, and every notice is dropped as such.
+
+    `jitter` returns a number in [0, 1) that spreads the pauses after failures.
+    """
+
+    def __init__(
+        self,
+        state: AlerterState,
+        outbox: Outbox,
+        channel: Channel | None,
+        jitter: Callable[[], float],
+        *,
+        account: str,
+        rules: AlertRules = DEFAULT_RULES,
+    ) -> None:
+        self.state = state
+        self._outbox = outbox
+        self._channel = channel
+        self._jitter = jitter
+        self._account = account
+        self._rules = rules
+        self._reported: tuple[str, str | None] | None = None
+
+    def start(self, now: datetime) -> Iterable[Effect]:
+        """Look at once: the last process may have left something."""
+        return [self._next_tick(SOON)]
+
+    def resume(self, now: datetime) -> Iterable[Effect]:
+        """Begin a new row of ticks: the message that crashed may be a tick, and become a dead letter."""
+        return [self._next_tick(TICK)]
+
+    def receive(self, now: datetime, message: Any) -> Iterable[Effect]:
+        """Deliver what is due."""
+        effects: list[Effect] = []
+        if isinstance(message, Tick) and message.number == self.state.tick:
+            effects.append(self._next_tick(TICK))
+        if not isinstance(message, Tick | Look | OutboxReady):
+            logger.warning("the alerter does not know %s", type(message).__name__)
+            return effects
+        try:
+            again = self._deliver(now)
+            self._report(now)
+        except DatabaseError as error:
+            logger.warning("the outbox cannot be reached, trying again: %s", error)
+            return effects
+        if again is not None:
+            effects.append(AfterWall(again, Look()))
+        return effects
+
+    def stop(self) -> None:
+        """Close the connection."""
+        if self._channel is not None:
+            self._channel.close()
+
+    def _next_tick(self, seconds: float) -> AfterWall:
+        self.state.tick += 1
+        return AfterWall(seconds, Tick(self.state.tick))
+
+    def _deliver(self, now: datetime) -> float | None:
+        """Deliver up to a burst; return the seconds after which to look again, None to wait for the next tick."""
+        self._record(now)
+        for _ in range(BURST):
+            if self._resting(now):
+                return None
+            notice = self._outbox.claim(now)
+            if notice is None:
+                return None
+            reason = self._why_not(now, notice)
+            if reason is not None:
+                logger.info("alert %s not sent: %s", notice.key, reason)
+                self._outbox.dropped(notice.id, now, reason)
+                continue
+            wait = self._send(now, notice)
+            if wait is not None:
+                return wait
+        return SOON
+
+    def _resting(self, now: datetime) -> bool:
+        if self.state.channel_gone is not None:
+            return True
+        until = self.state.paused_until
+        # A clock set back must not silence the alerter: no pause is longer than the longest.
+        return until is not None and timedelta(0) < until - now <= timedelta(seconds=LONGEST_WAIT)
+
+    def _why_not(self, now: datetime, notice: Notice) -> str | None:
+        if self._channel is None:
+            return "no webhook configured"
+        if notice.critical:
+            return None
+        if notice.kind in self._rules.off:
+            return f"{notice.kind} alerts are switched off"
+        if now - notice.created_at > timedelta(hours=self._rules.keep_hours):
+            return f"older than {self._rules.keep_hours:g} h"
+        return None
+
+    def _send(self, now: datetime, notice: Notice) -> float | None:
+        assert self._channel is not None
+        outcome = self._channel.post(now, {"username": "ATLAS", "embeds": [compose(notice, self._account)]})
+        match outcome:
+            case Delivered(message_id):
+                self.state.failures, self.state.paused_until = 0, None
+                self.state.unrecorded.append(Unrecorded(notice.id, message_id))
+                self._record(now)
+                return None
+            case Refused(reason):
+                logger.error("alert %s was refused: %s", notice.key, reason)
+                self._outbox.dropped(notice.id, now, reason)
+                return None
+            case ChannelGone(reason):
+                logger.error("the Discord webhook is refused and will not be used again: %s", reason)
+                self.state.channel_gone = reason
+                self._outbox.again(notice.id, now, reason, doubtful=False)
+                return None
+            case Limited(seconds, reason):
+                self.state.paused_until = now + timedelta(seconds=seconds)
+                self._outbox.again(notice.id, self.state.paused_until, reason, doubtful=False)
+                return seconds
+            case Failed(reason, doubtful):
+                return self._failed(now, notice, reason, doubtful)
+
+    def _failed(self, now: datetime, notice: Notice, reason: str, doubtful: bool) -> float:
+        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(self.state.failures, 20)) * (0.5 + 0.5 * self._jitter())
+        self.state.failures += 1
+        self.state.paused_until = now + timedelta(seconds=pause)
+        logger.warning("alert %s failed, again in %.0f s: %s", notice.key, pause, reason)
+        self._outbox.again(notice.id, self.state.paused_until, reason, doubtful=doubtful)
+        return pause
+
+    def _record(self, now: datetime) -> None:
+        """Tell the outbox what Discord has; what it cannot be told now is told first next time, before any claim."""
+        while self.state.unrecorded:
+            first = self.state.unrecorded[0]
+            self._outbox.sent(first.notice_id, now, first.message_id)
+            self.state.unrecorded.pop(0)
+
+    def _report(self, now: datetime) -> None:
+        """Keep the channel's state where health is shown, when it changed (lesson 112)."""
+        if self._channel is None:
+            said: tuple[str, str | None] = ("off", "no webhook configured")
+        elif self.state.channel_gone is not None:
+            said = ("failed", self.state.channel_gone)
+        elif self.state.failures:
+            said = ("waiting", f"{self.state.failures} failed attempts in a row")
+        else:
+            said = ("running", None)
+        if said != self._reported:
+            self._outbox.channel(now, *said)
+            self._reported = said

@@ -1,0 +1,200 @@
+"""The entry monitor: notices the very trade that takes a trigger, once for each setup, for ever (strat.md 3).
+
+It knows the waiting setups of every product. A trade strictly beyond a trigger uses the setup up: both its sides when
+it is two-sided. The continuity at that trade is asked of the scanner, which has seen the same trade already; then the
+trigger goes to the risk monitor. A scanner that does not answer before the next trade leaves the reading unknown, which
+rejects the entry.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from decimal import Decimal
+
+import msgspec
+from atlas.market.timeframes import TIMEFRAMES
+from atlas.strat.naming import resolved
+
+from actors.messages import (
+    ContinuityMeasured,
+    DataVerified,
+    EntryTriggered,
+    Invalidated,
+    MeasureContinuity,
+    Message,
+    SetupsReplaced,
+    Traded,
+    Unseen,
+)
+from actors.runtime.behaviour import Behaviour, Effect, Send
+from atlas.market.bar import Tick
+from atlas.strat.setup import ContinuityReading, Setup, Side, opposite
+
+_LENGTH = {timeframe: place for place, timeframe in enumerate(TIMEFRAMES)}
+
+
+class Waiting(msgspec.Struct):
+    """One side of a setup that waits for its trigger."""
+
+    setup: Setup
+    detection: ContinuityReading
+    verified: bool
+
+
+class Measuring(msgspec.Struct):
+    """A trigger whose continuity has been asked for."""
+
+    waiting: Waiting
+    tick: Tick
+    missed: bool
+
+
+class EntryState(msgspec.Struct):
+    """`waiting` by product and timeframe; `used` setups → end of their entry bar; `unverified` products."""
+
+    waiting: dict[str, dict[str, list[Waiting]]] = {}
+    used: dict[str, datetime] = {}
+    measuring: dict[str, Measuring] = {}
+    unverified: list[str] = []
+
+
+class EntryMonitor(Behaviour[EntryState]):
+    """See the module. `rules` and `version` are stamped on every trigger."""
+
+    def __init__(self, rules: str, version: str, state: EntryState | None = None) -> None:
+        self.state = state or EntryState()
+        self._rules, self._version = rules, version
+
+    def receive(self, now: datetime, message: Message) -> Iterable[Effect]:
+        """Handle Traded, SetupsReplaced, ContinuityMeasured and DataVerified."""
+        match message:
+            case Traded():
+                return self._traded(message)
+            case SetupsReplaced():
+                return self._replaced(now, message)
+            case ContinuityMeasured():
+                return self._measured(message)
+            case DataVerified(symbol=symbol, verified=verified):
+                others = [name for name in self.state.unverified if name != symbol]
+                self.state.unverified = others if verified else [*others, symbol]
+                return ()
+            case _:
+                raise TypeError(f"the entry monitor does not know {type(message).__name__}")
+
+    def _traded(self, message: Traded) -> Iterator[Effect]:
+        yield from self._unanswered()
+        frames = self.state.waiting.get(message.symbol)
+        if not frames:
+            return
+        tick, price, broken = message.tick, message.tick.price, False
+        for waiting in frames.values():
+            for one in waiting:
+                setup = one.setup
+                if (
+                    (price > setup.trigger or price < setup.opposite_level)
+                    if setup.side == "long"
+                    else (price < setup.trigger or price > setup.opposite_level)
+                ):
+                    broken = True
+        if broken:
+            yield from self._broken(frames, tick, missed=message.source != "feed")
+
+    def _broken(self, frames: dict[str, list[Waiting]], tick: Tick, *, missed: bool) -> Iterator[Effect]:
+        """A trade is beyond a level: trigger and kill what it breaks, longest timeframe first, then by id."""
+        live = [
+            one
+            for waiting in frames.values()
+            for one in waiting
+            if one.setup.valid_from <= tick.time < one.setup.valid_until
+        ]
+        live.sort(key=lambda one: (-_LENGTH[one.setup.timeframe], one.setup.id))
+        for one in live:
+            if one.setup.id in self.state.used:
+                continue
+            if _beyond(tick.price, one.setup.trigger, one.setup.side):
+                yield from self._use_up(one, tick, missed=missed)
+            elif not one.setup.two_sided and _beyond(tick.price, one.setup.opposite_level, opposite(one.setup.side)):
+                yield self._invalidate(one, tick.time)
+
+    def _use_up(self, one: Waiting, tick: Tick, *, missed: bool) -> Iterator[Effect]:
+        """Mark the setup, and the other side of a two-sided one, as used, and ask for the continuity."""
+        setup = one.setup
+        self._remove(one)
+        self.state.measuring[setup.id] = Measuring(one, tick, missed)
+        for sibling in list(self.state.waiting[setup.symbol][setup.timeframe]):
+            if setup.two_sided and sibling.setup.name == setup.name:
+                self._remove(sibling)
+                yield _event(
+                    Invalidated(sibling.setup.id, setup.symbol, setup.timeframe, tick.time, "sibling_triggered")
+                )
+        yield Send(
+            f"scanner:{setup.symbol}",
+            MeasureContinuity(setup.symbol, setup.id, setup.timeframe, setup.side, tick.price),
+        )
+
+    def _invalidate(self, one: Waiting, at: datetime) -> Effect:
+        self._remove(one)
+        return _event(Invalidated(one.setup.id, one.setup.symbol, one.setup.timeframe, at, "opposite_broke"))
+
+    def _remove(self, one: Waiting) -> None:
+        self.state.used[one.setup.id] = one.setup.valid_until
+        frame = self.state.waiting[one.setup.symbol][one.setup.timeframe]
+        frame[:] = [other for other in frame if other.setup.id != one.setup.id]
+
+    def _replaced(self, now: datetime, message: SetupsReplaced) -> Iterator[Effect]:
+        """Take the setups of one product and timeframe in place of all earlier ones of it."""
+        self.state.used = {id_: until for id_, until in self.state.used.items() if until > now}
+        fresh = [
+            Waiting(setup, message.continuity[setup.side], message.verified)
+            for setup in message.setups
+            if setup.id not in self.state.used and setup.id not in self.state.measuring
+        ]
+        self.state.waiting.setdefault(message.symbol, {})[message.timeframe] = fresh
+        if message.unseen is not None:
+            yield from self._unseen(list(fresh), message.unseen, now)
+
+    def _unseen(self, fresh: list[Waiting], unseen: Unseen, now: datetime) -> Iterator[Effect]:
+        """Settle the breaks that happened before ATLAS could see them: recorded as missed, never traded late."""
+        for one in sorted(fresh, key=lambda one: (one.setup.side != (unseen.first or "long"), one.setup.id)):
+            setup = one.setup
+            if setup.id in self.state.used:
+                continue
+            reached, against = (unseen.high, unseen.low) if setup.side == "long" else (unseen.low, unseen.high)
+            triggered = _beyond(reached, setup.trigger, setup.side)
+            killed = not setup.two_sided and _beyond(against, setup.opposite_level, opposite(setup.side))
+            if killed and (not triggered or unseen.first == opposite(setup.side)):
+                yield self._invalidate(one, now)
+            elif triggered:
+                yield from self._use_up(one, Tick(0, now, reached, Decimal(0)), missed=True)
+
+    def _measured(self, message: ContinuityMeasured) -> Iterator[Effect]:
+        measuring = self.state.measuring.pop(message.setup_id, None)
+        if measuring is None:
+            return
+        setup = measuring.waiting.setup
+        triggered = EntryTriggered(
+            setup=setup,
+            name=resolved(setup.name, setup.side),
+            tick=measuring.tick,
+            detection=measuring.waiting.detection,
+            at_trigger=message.reading,
+            verified=measuring.waiting.verified and setup.symbol not in self.state.unverified,
+            missed=measuring.missed,
+            rules=self._rules,
+            version=self._version,
+        )
+        yield _event(triggered)
+        yield Send("risk_monitor", triggered)
+
+    def _unanswered(self) -> Iterator[Effect]:
+        """Give up on readings a scanner did not answer: the trigger still ends, rejected for its continuity."""
+        for setup_id in list(self.state.measuring):
+            yield from self._measured(ContinuityMeasured(setup_id, None))
+
+
+def _beyond(price: Decimal, level: Decimal, side: Side) -> bool:
+    """Whether the price is strictly beyond the level on that side."""
+    return price > level if side == "long" else price < level
+
+
+def _event(event: Message) -> Effect:
+    return Send("journal", event)

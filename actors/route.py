@@ -1,0 +1,57 @@
+"""Who on the core gets what of an input, in which order.
+
+Each trade goes to its scanner first, so that a bar's close is handled before the same trade is tested against setups
+(invariant 2); then to the paper broker and the risk monitor, so that exits come before entries and a position is
+checked from the trade after the one that opened it; then to the entry monitor.
+"""
+
+from collections.abc import Iterator
+
+from actors.messages import (
+    ClosePosition,
+    FeedDown,
+    FeedUp,
+    Flatten,
+    Gap,
+    Halt,
+    History,
+    HistoryFailed,
+    MarketTime,
+    Message,
+    ProductsListed,
+    Resume,
+    Snapshot,
+    Traded,
+    Trades,
+)
+from actors.runtime.inputs import Step
+
+SCANNER, BROKER, RISK, ENTRY = "scanner:", "paper_broker", "risk_monitor", "entry_monitor"
+
+
+def route(message: Message) -> Iterator[Step]:
+    """Return the deliveries of one input. Raises TypeError for a message that is no input."""
+    match message:
+        case Trades(symbol=symbol, ticks=ticks, source=source):
+            scanner = SCANNER + symbol
+            for tick in ticks:
+                traded = Traded(symbol, tick, source)
+                yield Step(tick.time, scanner, traded)
+                yield Step(None, BROKER, traded)
+                yield Step(None, RISK, traded)
+                yield Step(None, ENTRY, traded)
+        case MarketTime(at=at):
+            yield Step(at, RISK, message)
+        case History(symbol=symbol, as_of=as_of):
+            yield Step(as_of, SCANNER + symbol, message)
+        case Snapshot(symbol=symbol, at=at):
+            yield Step(at, SCANNER + symbol, message)
+        case Gap(symbol=symbol) | HistoryFailed(symbol=symbol):
+            yield Step(None, SCANNER + symbol, message)
+        case FeedUp() | FeedDown() | ProductsListed():
+            yield Step(None, BROKER, message)
+            yield Step(None, RISK, message)
+        case Halt() | Resume() | Flatten() | ClosePosition():
+            yield Step(None, RISK, message)
+        case _:
+            raise TypeError(f"{type(message).__name__} is no input of the core")

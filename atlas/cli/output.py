@@ -1,0 +1,63 @@
+"""What reading commands print: JSON with stable keys, Decimals as strings and times as ISO 8601 UTC, or a table."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import click
+import msgspec
+
+
+def as_json(value: Any) -> str:
+    """Return the value as one JSON text; `Decimal` as a string, aware times in UTC ending in Z."""
+    return msgspec.json.format(msgspec.json.encode(_plain(value)), indent=2).decode()
+
+
+def print_json(value: Any) -> None:
+    """Print the value as JSON."""
+    click.echo(as_json(value))
+
+
+def money(amount: Decimal | None) -> str:
+    """Return USD to the cent with thousands, `-` for nothing."""
+    return "-" if amount is None else f"{amount:,.2f}"
+
+
+def number(value: Decimal | None) -> str:
+    """Return a price or size without trailing zeros."""
+    if value is None:
+        return "-"
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def clock(at: datetime | None) -> str:
+    """Return a time as the terminal shows it, in UTC."""
+    return "-" if at is None else f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[int] = ()) -> None:
+    """Print rows under headings; the columns whose places are in `right` are aligned right."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for place, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if place in right else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    console = Console(width=None if click.get_text_stream("stdout").isatty() else 200)
+    console.print(table)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, msgspec.Struct):
+        return {name: _plain(getattr(value, name)) for name in value.__struct_fields__}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value

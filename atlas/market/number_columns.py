@@ -1,0 +1,189 @@
+"""Read columns of decimal numbers from a CSV file exactly: integers and one scale per column, no float in between.
+
+527,040 rows of six columns take about half a second: the digits of a whole column are read at once with NumPy. What the
+fast reading cannot take (an exponent as in `1e-05`) is read by `Decimal`; what that cannot take either is an error
+that names file, line and text.
+"""
+
+import gzip
+from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from atlas.errors import DataError
+
+HEADER_LINES = 1
+MOST_DIGITS = 18  # what int64 holds of any number
+_GZIP_MAGIC = b"\x1f\x8b"
+_COMMA, _NEWLINE, _DOT, _ZERO = 44, 10, 46, 48
+
+
+class NumberColumn(Struct, frozen=True):
+    """A column of n numbers: number i is `units[i] × 10 ** -scale`, exactly."""
+
+    name: str
+    units: NDArray[np.int64]
+    scale: int
+
+    def at_scale(self, scale: int) -> NDArray[np.int64]:
+        """Return the units counted at another scale, not smaller than the column's own."""
+        return self.units * np.int64(10 ** (scale - self.scale))
+
+
+class Table(Struct, frozen=True):
+    """The text of a CSV file and where its fields lie: `starts` and `ends` have shape (rows, columns)."""
+
+    path: Path
+    text: bytes
+    header: tuple[str, ...]
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
+
+    def field(self, row: int, name: str) -> str:
+        """Return the text of one field."""
+        column = self.header.index(name)
+        return self.text[self.starts[row, column] : self.ends[row, column]].decode("utf-8", "replace")
+
+    def fields(self, name: str) -> list[str]:
+        """Return the text of every field of a column."""
+        column = self.header.index(name)
+        bounds = zip(self.starts[:, column].tolist(), self.ends[:, column].tolist(), strict=True)
+        return [self.text[start:end].decode("utf-8", "replace") for start, end in bounds]
+
+
+def line_of(row: int) -> int:
+    """Return the line of the file that holds a row: row 0 stands below the header."""
+    return row + HEADER_LINES + 1
+
+
+def read_header(path: Path) -> tuple[str, ...]:
+    """Return the names of a CSV file's columns, in lower case. Raises DataError if the file cannot be read."""
+    try:
+        with path.open("rb") as file:
+            zipped = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+        with gzip.open(path) if zipped else path.open("rb") as lines:
+            return _names(lines.readline())
+    except (OSError, EOFError) as error:
+        raise _unreadable(path, error) from None
+
+
+def read_table(path: Path, needed: Sequence[str]) -> Table:
+    """Read a CSV file, gzipped or not, that has a header line with at least the `needed` columns.
+
+    Raises DataError if it cannot be read, is empty, lacks a column, or has a line with too few or too many fields.
+    """
+    try:
+        raw = path.read_bytes()
+        text = gzip.decompress(raw) if raw.startswith(_GZIP_MAGIC) else raw
+    except (OSError, EOFError) as error:
+        raise _unreadable(path, error) from None
+    text = text.replace(b"\r\n", b"\n")
+    head, _, body = text.partition(b"\n")
+    header = _names(head)
+    missing = [name for name in needed if name not in header]
+    if missing:
+        raise DataError(
+            f"{path}, line 1: no column {', '.join(missing)} in '{','.join(header)[:80]}'; needed: {','.join(needed)}"
+        )
+    body = body.rstrip(b"\n")
+    if not body:
+        raise DataError(f"{path}: no rows below the header; give a file with at least one row")
+    body += b"\n"
+    letters = np.frombuffer(body, dtype=np.uint8)
+    cuts = np.flatnonzero((letters == _COMMA) | (letters == _NEWLINE))
+    columns = len(header)
+    newline = letters[cuts] == _NEWLINE
+    regular = len(cuts) % columns == 0 and bool(
+        (newline.reshape(-1, columns) == (np.arange(columns) == columns - 1)).all()
+    )
+    if not regular:
+        _raise_irregular(path, body, columns)
+    ends = cuts.reshape(-1, columns)
+    starts = np.concatenate(([0], cuts[:-1] + 1)).reshape(-1, columns)
+    return Table(path=path, text=body, header=header, starts=starts, ends=ends)
+
+
+def read_numbers(table: Table, name: str) -> NumberColumn:
+    """Read a column of numbers ≥ 0, trailing zeros dropped from the scale.
+
+    Raises DataError at the first field that is no finite number ≥ 0 or has more digits than 18.
+    """
+    column = table.header.index(name)
+    starts, ends = table.starts[:, column], table.ends[:, column]
+    letters = np.frombuffer(table.text + bytes(MOST_DIGITS + 1), dtype=np.uint8)
+    units = np.zeros(len(starts), dtype=np.int64)
+    decimals = np.zeros(len(starts), dtype=np.int64)
+    width = ends - starts
+    after_dot = np.zeros(len(starts), dtype=bool)
+    odd = (width == 0) | (width > MOST_DIGITS + 1)  # + 1: the dot
+    for place in range(int(min(width.max(), MOST_DIGITS + 1))):
+        letter = letters[starts + place]
+        digit = letter - np.uint8(_ZERO)  # what is no digit comes out above 9
+        inside = place < width
+        is_digit = inside & (digit <= 9)
+        is_dot = inside & (letter == _DOT)
+        odd |= (inside & ~is_digit & ~is_dot) | (is_dot & after_dot)
+        np.multiply(units, 10, out=units, where=is_digit)
+        np.add(units, digit, out=units, where=is_digit)
+        decimals += is_digit & after_dot
+        after_dot |= is_dot
+    odd |= ~after_dot & (width > MOST_DIGITS)
+    for row in np.flatnonzero(odd).tolist():
+        units[row], decimals[row] = _exact(table, name, row)
+    scale = int(decimals.max())
+    widening = np.power(np.int64(10), scale - decimals)
+    overflow = units > (10**MOST_DIGITS - 1) // widening
+    if overflow.any():
+        row = int(overflow.argmax())
+        raise DataError(
+            f"{table.path}, line {line_of(row)}: {name} {table.field(row, name)} has too many digits at "
+            f"{scale} decimals; at most {MOST_DIGITS} in all"
+        )
+    units *= widening
+    while scale and not (units % 10).any():
+        units //= 10
+        scale -= 1
+    return NumberColumn(name=name, units=units, scale=scale)
+
+
+def _names(head: bytes) -> tuple[str, ...]:
+    return tuple(name.strip().lower() for name in head.decode("utf-8-sig", "replace").split(","))
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    if isinstance(error, FileNotFoundError):
+        return DataError(f"{path}: no such file; give the path of a CSV file, gzipped or not")
+    return DataError(f"{path}: cannot be read ({error}); give a whole CSV file, gzipped or not")
+
+
+def _exact(table: Table, name: str, row: int) -> tuple[int, int]:
+    """Return (units, decimals) of one field the fast reading could not take."""
+    text = table.field(row, name)
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        number = Decimal("NaN")
+    if not number.is_finite() or number < 0:
+        raise DataError(f"{table.path}, line {line_of(row)}: {name} '{text}' is not a number ≥ 0; mend the row")
+    number = number.normalize()
+    _, digits, exponent = number.as_tuple()
+    assert isinstance(exponent, int)  # finite
+    if len(digits) + abs(exponent) > MOST_DIGITS:
+        raise DataError(
+            f"{table.path}, line {line_of(row)}: {name} {text} has too many digits; at most {MOST_DIGITS} in all"
+        )
+    decimals = max(-exponent, 0)
+    return int(number.scaleb(decimals)), decimals
+
+
+def _raise_irregular(path: Path, body: bytes, columns: int) -> None:
+    for row, line in enumerate(body.splitlines()):
+        found = line.count(b",") + 1
+        if found != columns:
+            shown = line[:80].decode("utf-8", "replace")
+            raise DataError(f"{path}, line {line_of(row)}: {found} fields, not {columns}: '{shown}'; mend the row")
+    raise DataError(f"{path}: rows cannot be told apart; give a plain CSV file")

@@ -1,0 +1,95 @@
+"""When a product can be traded: the breaks of the derivatives exchange (CDE), and the maintenance a listing announces.
+
+Rules are New York wall-clock times, so they move in UTC with daylight saving (lessons 60, 94). Facts: the exchange's
+market hours as in coinbase.md 3, where they stand in Chicago time, one hour behind New York all year.
+"""
+
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from atlas.market.product import Product
+
+NEW_YORK = ZoneInfo("America/New_York")
+
+Break = tuple[datetime, datetime]
+"""A half-open UTC interval in which a product does not trade."""
+
+_FRIDAY, _SATURDAY, _SUNDAY = 4, 5, 6
+_CLOSES, _REOPENS = time(17), time(18)
+
+
+def new_york(day: date, at: time) -> datetime:
+    """Return the UTC instant of a wall-clock time in New York."""
+    return datetime.combine(day, at, NEW_YORK).astimezone(UTC)
+
+
+def has_breaks(product: Product) -> bool:
+    """Return whether the exchange's calendar applies: to CDE contracts, never to spot (lesson 61: per venue)."""
+    return product.kind == "future" and product.id.endswith("-CDE")
+
+
+def breaks(product: Product, start: datetime, end: datetime) -> tuple[Break, ...]:
+    """Return the breaks that intersect [start, end), oldest first, those that touch joined into one.
+
+    A 24/7 contract pauses Friday 17:00–18:00; any other every day at that time, and from Friday 17:00 to Sunday 18:00.
+    Maintenance announced in the listing is a break of any product.
+    """
+    found: list[Break] = []
+    if has_breaks(product):
+        # three days back reach the Friday of a weekend that began before `start`
+        day = start.astimezone(NEW_YORK).date() - timedelta(days=3)
+        last = end.astimezone(NEW_YORK).date()
+        while day <= last:
+            found += _calendar_breaks(product, day)
+            day += timedelta(days=1)
+    if product.maintenance is not None:
+        found.append(product.maintenance)
+    joined: list[Break] = []
+    for begins, ends in sorted(found):
+        if joined and begins <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], ends))
+        else:
+            joined.append((begins, ends))
+    return tuple(gap for gap in joined if gap[0] < end and start < gap[1])
+
+
+def _calendar_breaks(product: Product, day: date) -> list[Break]:
+    """Return the break that begins on this New York day, if one does."""
+    weekday = day.weekday()
+    if product.twenty_four_seven:
+        return [(new_york(day, _CLOSES), new_york(day, _REOPENS))] if weekday == _FRIDAY else []
+    if weekday == _FRIDAY:
+        return [(new_york(day, _CLOSES), new_york(day + timedelta(days=2), _REOPENS))]
+    if weekday in (_SATURDAY, _SUNDAY):
+        return []
+    return [(new_york(day, _CLOSES), new_york(day, _REOPENS))]
+
+
+def overlaps_break(product: Product, start: datetime, end: datetime) -> bool:
+    """Return whether [start, end) and a break intersect, both half-open: a bar like that is marked (lesson 61)."""
+    return bool(breaks(product, start, end))
+
+
+def inside_break(product: Product, start: datetime, end: datetime) -> bool:
+    """Return whether all of [start, end) lies in a break: no funding is due for such an hour."""
+    return any(begins <= start and end <= ends for begins, ends in breaks(product, start, end))
+
+
+def closed_reason(product: Product, at: datetime) -> str | None:
+    """Return why the product cannot be traded at that instant, for people; None when it can.
+
+    The listing overrules the calendar where it says closed (a break moved by a holiday). Where it says open the
+    calendar still holds, because a listing is read once a day and would be hours old.
+    """
+    if not product.session_open:
+        return "the exchange lists the session as closed"
+    if product.expiry is not None and at >= product.expiry:
+        return f"expired {product.expiry:%Y-%m-%d %H:%M} UTC"
+    for begins, ends in breaks(product, at, at + timedelta(microseconds=1)):
+        return f"break {begins:%a %H:%M}–{ends:%a %H:%M} UTC"
+    return None
+
+
+def is_open(product: Product, at: datetime) -> bool:
+    """Return whether entries are possible at that instant."""
+    return closed_reason(product, at) is None

@@ -1,0 +1,72 @@
+"""Profit and loss of a position in USD and in R, what it still risks, and how far price went meanwhile."""
+
+from decimal import Decimal
+
+from atlas.errors import InternalError
+from atlas.money.book import Position
+from atlas.money.rounding import fixed
+from atlas.strat.setup import Side
+
+
+def profit(side: Side, entry: Decimal, exit_price: Decimal, contracts: Decimal, contract_size: Decimal) -> Decimal:
+    """Return price change × contracts × contract size, positive when it went the position's way (lesson 80)."""
+    change = exit_price - entry if side == "long" else entry - exit_price
+    return fixed(change * contracts * contract_size)
+
+
+def unrealised(position: Position, mark: Decimal) -> Decimal:
+    """Return what the open contracts would bring at `mark`, before costs: the part of equity that is not cash."""
+    return profit(position.side, position.entry_price, mark, position.contracts, position.contract_size)
+
+
+def open_profit(position: Position, mark: Decimal) -> Decimal:
+    """Return the position's profit so far as shown: realised and unrealised, less fees and funding paid (lesson 96).
+
+    Not a part of equity: its fees and funding have already left cash.
+    """
+    return position.net + unrealised(position, mark)
+
+
+def loss_at(side: Side, entry: Decimal, stop: Decimal, contracts: Decimal, contract_size: Decimal) -> Decimal:
+    """Return contracts × size × loss from entry to stop, never below 0 (trading.md, Sizing)."""
+    return max(-profit(side, entry, stop, contracts, contract_size), Decimal(0))
+
+
+def risk_of(position: Position) -> Decimal:
+    """Return what the open contracts lose from the entry to the stop in force, never below 0."""
+    return loss_at(position.side, position.entry_price, position.stop, position.contracts, position.contract_size)
+
+
+def first_risk(position: Position) -> Decimal:
+    """Return |entry fill − first stop|, the price distance that is 1 R. Raises InternalError when there is none."""
+    distance = abs(position.entry_price - position.first_stop)
+    if distance == 0:
+        raise InternalError(f"position {position.id} was filled at its own stop {position.first_stop}: it has no R")
+    return distance
+
+
+def r_multiple(position: Position) -> Decimal:
+    """Return net ÷ (contracts opened × size × |entry fill − first stop|)."""
+    return position.net / (position.entry_contracts * position.contract_size * first_risk(position))
+
+
+def mae_r(position: Position) -> Decimal:
+    """Return the worst price distance against the position while open, in R, at least 0."""
+    against = position.entry_price - position.worst
+    return max(against if position.side == "long" else -against, Decimal(0)) / first_risk(position)
+
+
+def best_distance(position: Position) -> Decimal:
+    """Return the best price distance in the position's favour while open, at least 0."""
+    favour = position.best - position.entry_price
+    return max(favour if position.side == "long" else -favour, Decimal(0))
+
+
+def mfe_r(position: Position) -> Decimal:
+    """Return the best price distance in the position's favour while open, in R, at least 0."""
+    return best_distance(position) / first_risk(position)
+
+
+def best_profit(position: Position) -> Decimal:
+    """Return what the best price would have brought, USD: MFE in dollars."""
+    return best_distance(position) * position.entry_contracts * position.contract_size

@@ -1,0 +1,128 @@
+"""Timeframe continuity: how many timeframes agree with a side at one instant (strat.md 4)."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Final, Literal
+
+import msgspec
+
+from atlas.errors import ConfigurationError
+from atlas.market.timeframes import require
+from atlas.rules import StratRules
+from atlas.strat.bar_types import bar_type
+from atlas.strat.setup import ContinuityReading, Side
+
+MODES: Final = ("open", "type")
+FULL_FRAMES: Final = ("1M", "1w", "1d", "1h")
+"""All of these on one side are full timeframe continuity, which is alertable."""
+
+Agreement = Side | Literal["neither", "unknown"]
+
+
+class FrameView(msgspec.Struct, frozen=True):
+    """The current period of one timeframe as it stands.
+
+    `open`, `high`, `low` and `last` are None while it has no trade. `prior_high` and `prior_low` are those of the last
+    closed bar, None if there is none. `known` is False where the history does not reach back to the period's open, so
+    that its open and extremes cannot be told.
+    """
+
+    timeframe: str
+    open: Decimal | None
+    high: Decimal | None
+    low: Decimal | None
+    last: Decimal | None
+    prior_high: Decimal | None
+    prior_low: Decimal | None
+    known: bool = True
+
+
+def read(side: Side, price: Decimal, frames: Sequence[FrameView], needed: int, mode: str = "open") -> ContinuityReading:
+    """Return which frames agree with `side` at `price`, the triggering trade's, or the last one at detection.
+
+    Mode `open`: price strictly above the open of the frame's current period agrees with long, below with short. Mode
+    `type`: the frame's forming bar, `price` included, agrees by its type: 2U long, 2D short, a 3 by its color. A period
+    without a trade agrees with neither. Unknown frames do not agree, and the denominator stays.
+
+    Raises:
+        ConfigurationError: the mode is neither of the two.
+    """
+    agreements = {frame.timeframe: _agreement(frame, price, mode) for frame in frames}
+    return ContinuityReading(
+        side=side,
+        mode=mode,
+        frames=tuple(agreements),
+        agree=tuple(name for name, agreed in agreements.items() if agreed == side),
+        disagree=tuple(name for name, agreed in agreements.items() if agreed not in (side, "unknown")),
+        unknown=tuple(name for name, agreed in agreements.items() if agreed == "unknown"),
+        needed=needed,
+    )
+
+
+def full_side(price: Decimal, frames: Sequence[FrameView], mode: str = "open") -> Side | None:
+    """Return the side all frames of FULL_FRAMES agree with, None if there is none or one of them is not given."""
+    agreed = {frame.timeframe: _agreement(frame, price, mode) for frame in frames if frame.timeframe in FULL_FRAMES}
+    sides = set(agreed.values())
+    if len(agreed) < len(FULL_FRAMES):
+        return None
+    if sides == {"long"}:
+        return "long"
+    return "short" if sides == {"short"} else None
+
+
+def validate(rules: StratRules) -> None:
+    """Check that continuity can be measured on every timeframe that setups are detected on (lessons 45, 46).
+
+    Raises:
+        ConfigurationError: a detection timeframe without a row, an unknown timeframe, a minimum out of reach, an
+            unknown mode.
+    """
+    if rules.continuity_mode not in MODES:
+        raise _unknown_mode(rules.continuity_mode)
+    for timeframe in rules.timeframes:
+        if require(timeframe) not in rules.continuity:
+            raise ConfigurationError(
+                f"no continuity rule for detection timeframe {timeframe}: add a row (frames and minimum) for it to the "
+                f"settings, or detect only on {' '.join(rules.continuity)}"
+            )
+    for timeframe, (frames, minimum) in rules.continuity.items():
+        for frame in (timeframe, *frames):
+            require(frame)
+        if len(set(frames)) != len(frames):
+            raise ConfigurationError(f"continuity of {timeframe}: {' '.join(frames)} names a frame twice")
+        if not 1 <= minimum <= len(frames):
+            raise ConfigurationError(
+                f"continuity of {timeframe}: a minimum of {minimum} cannot be met by {len(frames)} frames "
+                f"({' '.join(frames)}): choose 1 to {len(frames)}"
+            )
+
+
+def _agreement(frame: FrameView, price: Decimal, mode: str) -> Agreement:
+    if mode == "open":
+        return _side_of_open(frame, price) if frame.known else "unknown"
+    if mode == "type":
+        return _by_type(frame, price) if frame.known else "unknown"
+    raise _unknown_mode(mode)
+
+
+def _side_of_open(frame: FrameView, price: Decimal) -> Agreement:
+    if frame.open is None or price == frame.open:
+        return "neither"
+    return "long" if price > frame.open else "short"
+
+
+def _by_type(frame: FrameView, price: Decimal) -> Agreement:
+    if frame.prior_high is None or frame.prior_low is None:
+        return "unknown"
+    if frame.high is None or frame.low is None:
+        return "neither"
+    forming = bar_type(max(frame.high, price), min(frame.low, price), frame.prior_high, frame.prior_low)
+    if forming == "1":
+        return "neither"
+    if forming == "3":
+        return _side_of_open(frame, price)  # its color at this moment
+    return "long" if forming == "2U" else "short"
+
+
+def _unknown_mode(mode: str) -> ConfigurationError:
+    return ConfigurationError(f"continuity_mode = {mode!r}: use one of {' '.join(MODES)}")
