@@ -69,7 +69,8 @@ def setups_at(
     """Return every setup, traded or not, that the closed bar `c1` allows during the period after it, long first.
 
     `before` is the bar before `c1`; where `c1` ends a run of `inside` 1s (at least one), the bar before that run.
-    Levels are raw. A side without positive risk is not emitted; the other then stands alone, one-sided.
+    `rules` have passed `validate`. Levels are raw. A side without positive risk is not emitted; the other then stands
+    alone, one-sided.
     """
     row = _ROWS.get((before_type, c1_type)) if c1_type is not None else None
     if row is None or before is None:
