@@ -1,0 +1,111 @@
+"""Small children of the supervisor that the system needs besides its actors."""
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from actors.messages import History, HistoryFailed, ProductsListed
+from actors.runtime.dispatch import Dispatch
+from atlas.errors import ExchangeError
+
+_log = logging.getLogger(__name__)
+
+
+class CoreAddress:
+    """The core by name: what is told to it is one numbered input. Notes which products have their first history."""
+
+    def __init__(self, core: Dispatch, symbols: Sequence[str]) -> None:
+        self._core = core
+        self._missing = {*symbols, ProductsListed.__name__}
+        self._failures: dict[str, str] = {}
+        self._changed = threading.Condition()
+
+    def tell(self, message: Any) -> None:
+        """Take an input, from any thread."""
+        self._core.put(message)
+        if isinstance(message, History | HistoryFailed | ProductsListed):
+            with self._changed:
+                if isinstance(message, HistoryFailed):
+                    self._failures[message.symbol] = message.reason
+                else:
+                    self._missing.discard(getattr(message, "symbol", ProductsListed.__name__))
+                self._changed.notify_all()
+
+    def wait_for_history(self, timeout: float) -> None:
+        """Return once every product has its history. Raises ExchangeError when that takes longer."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: not self._missing, timeout):
+                missing = ", ".join(sorted(self._missing))
+                why = "; ".join(sorted(set(self._failures.values()))) or f"nothing came within {timeout:.0f} s"
+                raise ExchangeError(f"no candles or products for {missing}: {why}")
+
+
+class HistoryGate:
+    """Lets the feed start only when the history is with the core: no trade is then seen without its bars."""
+
+    name = "history gate"
+    actors: Sequence[str] = ()
+
+    def __init__(self, address: CoreAddress) -> None:
+        self._address = address
+
+    def start(self, timeout: float) -> None:
+        """Wait for the first history of every product. Raises ExchangeError."""
+        self._address.wait_for_history(timeout)
+
+    def stop(self, timeout: float) -> bool:
+        """Nothing to stop."""
+        return True
+
+    def pulse(self, number: int) -> None:
+        """Nothing to ask."""
+
+    def oldest_waiting(self) -> float:
+        """Nothing waits here."""
+        return 0.0
+
+
+class Ticker:
+    """A thread that does something every so many seconds, or sooner when `wake` returns early; faults are logged."""
+
+    actors: Sequence[str] = ()
+
+    def __init__(self, name: str, every: float, action: Callable[[], None]) -> None:
+        self.name = name
+        self._every, self._action = every, action
+        self._ending = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self, timeout: float) -> None:
+        """Start the thread; the action comes first."""
+        self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
+        self._thread.start()
+
+    def stop(self, timeout: float) -> bool:
+        """End after the action under way; return whether it has."""
+        self._ending.set()
+        if self._thread is not None:
+            self._thread.join(timeout)
+        return self._thread is None or not self._thread.is_alive()
+
+    def pulse(self, number: int) -> None:
+        """It holds no actor."""
+
+    def oldest_waiting(self) -> float:
+        """It holds no inputs."""
+        return 0.0
+
+    def _run(self) -> None:
+        failed = ""
+        while True:
+            try:
+                self._action()
+                failed = ""
+            except Exception as error:
+                # The same fault again and again (the database is away) is said once.
+                if str(error) != failed:
+                    _log.warning("%s: %s: %s", self.name, type(error).__name__, error)
+                failed = str(error)
+            if self._ending.wait(self._every):
+                return

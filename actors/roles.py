@@ -1,0 +1,73 @@
+"""The actors of the core: which behaviours there are, what each begins with, and what happens when one crashes.
+
+Used by the live system, by replay and by `atlas scan`: the same roles wherever the core runs.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from actors.entry_monitor import EntryMonitor, EntryState
+from actors.paper_broker import BrokerState, PaperBroker
+from actors.risk_monitor import RiskMonitor, RiskState
+from actors.route import BROKER, ENTRY, RISK, SCANNER
+from actors.runtime.behaviour import Behaviour, Role
+from actors.runtime.policy import Policy
+from actors.scanner import Scanner, ScannerState
+from atlas.rules import Rules
+
+SCANNER_POLICY = Policy(limit=3, window=300, action="retire")
+ENTRY_POLICY = Policy(limit=3, window=60, action="halt")
+MONEY_POLICY = Policy(limit=5, window=60, action="exit", poison_exits=True)
+"""What happens on crashes: architecture.md, Crashes."""
+
+
+class Decider(msgspec.Struct, frozen=True):
+    """What decisions depend on besides the inputs; stored beside a recording so that it can be played again."""
+
+    rules: Rules
+    symbols: tuple[str, ...]
+    version: str
+
+
+class CoreStates(msgspec.Struct):
+    """What the behaviours begin with; scanners begin empty, their bars come from history."""
+
+    broker: BrokerState = msgspec.field(default_factory=BrokerState)
+    risk: RiskState = msgspec.field(default_factory=RiskState)
+    entry: EntryState = msgspec.field(default_factory=EntryState)
+
+
+def core_roles(decider: Decider, states: CoreStates | None = None) -> list[Role[Any]]:
+    """Return the core's roles in the order they start: broker, risk monitor, entry monitor, scanners."""
+    states = states or CoreStates()
+    rules, version = decider.rules, decider.version
+    fingerprint = rules.fingerprint()
+
+    def broker(state: BrokerState) -> Behaviour[BrokerState]:
+        return PaperBroker(rules, state)
+
+    def risk(state: RiskState) -> Behaviour[RiskState]:
+        return RiskMonitor(rules, state)
+
+    def entry(state: EntryState) -> Behaviour[EntryState]:
+        return EntryMonitor(fingerprint, version, state)
+
+    return [
+        Role(name=BROKER, make=broker, state=states.broker, policy=MONEY_POLICY),
+        Role(name=RISK, make=risk, state=states.risk, policy=MONEY_POLICY),
+        Role(name=ENTRY, make=entry, state=states.entry, policy=ENTRY_POLICY),
+        *_scanners(rules, decider.symbols),
+    ]
+
+
+def _scanners(rules: Rules, symbols: Iterable[str]) -> list[Role[Any]]:
+    def role(symbol: str) -> Role[ScannerState]:
+        def make(state: ScannerState) -> Behaviour[ScannerState]:
+            return Scanner(symbol, rules.strat, state)
+
+        first = Scanner(symbol, rules.strat).state
+        return Role(name=SCANNER + symbol, make=make, state=first, policy=SCANNER_POLICY)
+
+    return [role(symbol) for symbol in symbols]

@@ -1,0 +1,158 @@
+"""Options many commands share: which settings, which database, which account."""
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from atlas.errors import DatabaseError, UsageError
+
+if TYPE_CHECKING:
+    from atlas.config import Settings
+    from db.embedded import EmbeddedServer
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+DEFAULT_DATABASE = "atlas"
+"""The embedded server's database of the paper account; every demo has one of its own."""
+
+
+class Choice:
+    """What the shared options chose; the settings are read when first asked for."""
+
+    def __init__(self, config: Path | None, sets: tuple[str, ...], database: str | None, account: str | None) -> None:
+        self._config, self._database = config, database
+        self._overrides = _overrides(sets)
+        if account:
+            self._overrides.setdefault("account", {})["name"] = account
+
+    @functools.cached_property
+    def settings(self) -> "Settings":
+        """The settings. Raises ConfigurationError, CredentialError."""
+        from atlas.config import load
+
+        return load(self._config, self._overrides)
+
+    @property
+    def account(self) -> str:
+        """The account's name."""
+        return self.settings.rules().account.name
+
+    @property
+    def database(self) -> str:
+        """The database's name on the embedded server."""
+        return self._database or self.settings.database.name or DEFAULT_DATABASE
+
+    @property
+    def server(self) -> "EmbeddedServer | None":
+        """The embedded server, None when a URL names another. Starts nothing."""
+        from db.embedded import EmbeddedServer
+        from db.engine import resolve_url
+
+        if resolve_url(self.settings.database.url.get_secret_value() or None) is not None:
+            return None
+        directory = self.settings.database.directory
+        return EmbeddedServer(Path(directory) if directory else None)
+
+    @property
+    def state_dir(self) -> Path:
+        """Where recordings and spools are kept: beside the embedded data, whether that is used or not."""
+        from db.embedded_place import default_data_dir
+
+        directory = self.settings.database.directory
+        return (Path(directory).expanduser().resolve() if directory else default_data_dir()).parent
+
+    @contextmanager
+    def opened(self, *, create: bool = False) -> Iterator[str]:
+        """Yield the database's URL, with the embedded server running if that is the one.
+
+        `create` makes a missing database and its tables; without it a missing one is an error. A server started here
+        is said on stderr and stopped again unless somebody else uses it.
+        """
+        server = self.server
+        if server is None:
+            yield self._elsewhere(create=create)
+            return
+        if not server.status().running:
+            click.echo("atlas: starting the embedded database for this command", err=True)
+        server.start()
+        try:
+            if not server.database_exists(self.database):
+                if not create:
+                    raise DatabaseError(
+                        f"there is no database {self.database!r} on the embedded server in {server.data_dir}: "
+                        "`atlas run` makes it, `--database NAME` chooses another"
+                    )
+                server.create_database(self.database)
+            if create:
+                _upgrade_empty(server.url(self.database))
+            yield server.url(self.database)
+        finally:
+            server.stop()
+
+    def _elsewhere(self, *, create: bool) -> str:
+        from sqlalchemy import make_url
+
+        from db.engine import resolve_url
+
+        url = make_url(resolve_url(self.settings.database.url.get_secret_value() or None) or "")
+        if self._database or self.settings.database.name:
+            url = url.set(database=self.database)
+        text = url.render_as_string(hide_password=False)
+        if create:
+            from db.migrate import make_database
+
+            make_database(text)
+            _upgrade_empty(text)
+        return text
+
+
+def shared(command: Command) -> Command:
+    """Give a command `--config`, `--set`, `--database` and `--account`; it gets them as `choice`."""
+
+    @click.option("--config", type=click.Path(path_type=Path), help="The configuration file.")
+    @click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Overrule a setting, e.g. gates.off=fees.")
+    @click.option("--database", metavar="NAME", help="Which database of the server.")
+    @click.option("--account", metavar="NAME", help="Which account.")
+    @functools.wraps(command)
+    def wrapped(
+        config: Path | None, sets: tuple[str, ...], database: str | None, account: str | None, **rest: Any
+    ) -> Any:
+        return command(choice=Choice(config, sets, database, account), **rest)
+
+    return wrapped  # type: ignore[return-value]  # click's decorators keep the call's type no better
+
+
+def _upgrade_empty(url: str) -> None:
+    """Make the tables of a database that has none; one that has some is never changed without being asked."""
+    from db.migrate import current, upgrade
+
+    if current(url) is None:
+        upgrade(url)
+
+
+def _overrides(sets: tuple[str, ...]) -> dict[str, Any]:
+    """Return `section.key=value` words as a tree; a value with commas is a list."""
+    tree: dict[str, Any] = {}
+    for word in sets:
+        key, equals, value = word.partition("=")
+        if not equals or not key:
+            raise UsageError(f"--set {word}: write it as section.key=value, e.g. gates.min_magnitude=0.004")
+        *sections, last = key.split(".")
+        branch = tree
+        for section in sections:
+            branch = branch.setdefault(section, {})
+        branch[last] = listed(value) if "," in value or last in LISTS else value
+    return tree
+
+
+LISTS = ("off", "timeframes", "families", "products")
+"""Settings that are lists: also a single word is one."""
+
+
+def listed(text: str) -> list[str]:
+    """Return the words between commas."""
+    return [word.strip() for word in text.split(",") if word.strip()]
