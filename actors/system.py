@@ -49,6 +49,7 @@ from actors.runtime.core import Core
 from actors.runtime.policy import Policy
 from actors.runtime.post import Post
 from actors.runtime.recorder import Codec, Recorder
+from actors.runtime.recording import last_number
 from actors.runtime.supervisor import Supervisor
 from actors.runtime.threads import OwnThread
 from actors.runtime.watch import Child
@@ -137,6 +138,7 @@ class System:
         store.recover()
         with session(engine) as connection:
             states, before, number = self._states(connection, products)
+            number = max(number, last_number(places.recording))
             market.save_products(connection, products, datetime.now(UTC))
         decider = Decider(self._rules, settings.exchange.products, __version__)
         self._describe(decider)
