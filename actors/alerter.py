@@ -145,7 +145,11 @@ class Alerter(Behaviour[AlerterState]):
 
     def _deliver(self, now: datetime) -> float | None:
         """Deliver up to a burst; return the seconds after which to look again, None to wait for the next tick."""
-        self._record(now)
+        try:
+            self._record(now)
+        except DatabaseError as error:
+            # Not the end: the outbox may still hold critical notices that wait for no database.
+            logger.warning("a delivery cannot be recorded yet: %s", error)
         for _ in range(BURST):
             if self._resting(now):
                 return None

@@ -11,8 +11,6 @@ from datetime import datetime
 from decimal import Decimal
 
 import msgspec
-from atlas.market.timeframes import TIMEFRAMES
-from atlas.strat.naming import resolved
 
 from actors.messages import (
     ContinuityMeasured,
@@ -27,6 +25,8 @@ from actors.messages import (
 )
 from actors.runtime.behaviour import Behaviour, Effect, Send
 from atlas.market.bar import Tick
+from atlas.market.timeframes import TIMEFRAMES
+from atlas.strat.naming import resolved
 from atlas.strat.setup import ContinuityReading, Setup, Side, opposite
 
 _LENGTH = {timeframe: place for place, timeframe in enumerate(TIMEFRAMES)}

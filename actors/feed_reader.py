@@ -22,9 +22,6 @@ CONNECT_TIMEOUT = 10.0
 RECEIVE_TIMEOUT = 1.0
 """How long one wait on the socket lasts before the reader looks whether it is to stop, or the peer dead."""
 
-PAUSE = 0.25
-"""Seconds between two messages of ours: half of the 8 a second the exchange allows (coinbase.md 1.1)."""
-
 _log = logging.getLogger(__name__)
 
 
@@ -98,13 +95,15 @@ class LineOptions(msgspec.Struct, frozen=True):
     `silence`: seconds without a frame after which the peer counts as dead. `most_waiting`: frames handed over and not
     yet handled; beyond it the connection is dropped, since the exchange drops slow readers anyway (wall time), or with
     `waits` the reader stands still until the feed has caught up, and with it an exchange that waits for its clients
-    (compressed time). `largest_backlog`: the same for the inputs waiting behind the feed, if `waits`.
+    (compressed time). `largest_backlog`: the same for the inputs waiting behind the feed, if `waits`. `pause`: seconds
+    between two messages of ours, half of the 8 a second the exchange allows (coinbase.md 1.1).
     """
 
     silence: float = 5.0
     most_waiting: int = 5000
     waits: bool = False
     largest_backlog: int = 1000
+    pause: float = 0.25
 
 
 class SocketLine:
@@ -247,7 +246,7 @@ class _Reader(threading.Thread):
         self._socket = socket
         for subscription in self._line.subscriptions:
             socket.send(subscription.text(self._line.jwt() if self._line.jwt is not None else None))
-            if self._stop_asked.wait(PAUSE):
+            if self._stop_asked.wait(self._options.pause):
                 return "stopped"
         socket.settimeout(RECEIVE_TIMEOUT)
         self._heard = self._line.monotonic()

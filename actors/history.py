@@ -5,15 +5,16 @@ itself. What fails is tried again, with a growing and jittered pause, for ever. 
 candles: every trade up to `as_of` is then in them.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import msgspec
 
-from actors.messages import FrameBars, History, HistoryFailed, LoadHistory, ProductsListed
+from actors.messages import Alert, FrameBars, History, HistoryFailed, LoadHistory, ProductsListed
 from actors.runtime.behaviour import AfterWall, Behaviour, Effect, Send
 from atlas.errors import AtlasError
+from atlas.exchange.rest import pages
 from atlas.market.aggregation import aggregate
 from atlas.market.bar import Bar
 from atlas.market.product import Product
@@ -55,17 +56,20 @@ class Step(msgspec.Struct, frozen=True):
     turn: int
 
 
-class RefreshProducts(msgspec.Struct, frozen=True):
-    """Read the products again."""
+class ListProducts(msgspec.Struct, frozen=True):
+    """Read the products again: every day, or after `failures` attempts in a row that failed."""
+
+    failures: int = 0
 
 
 class Load(msgspec.Struct):
-    """The candles of one symbol on their way: as of when, and the base granularities fetched so far."""
+    """The candles of one symbol on their way: as of when, and how many of the requests are done."""
 
     symbol: str
     reason: str
     as_of: datetime | None = None
-    fetched: dict[str, tuple[Bar, ...]] = {}
+    done: int = 0
+    fetched: dict[str, list[Bar]] = {}
     failures: int = 0
 
 
@@ -114,7 +118,6 @@ class HistoryActor(Behaviour[HistoryState]):
         self.state.listing = Listing()
         self.state.loads = [Load(product_id, "start") for product_id in self._product_ids]
         yield from self._walk()
-        yield AfterWall(REFRESH, RefreshProducts())
 
     def stop(self) -> None:
         """Close the connection."""
@@ -127,27 +130,23 @@ class HistoryActor(Behaviour[HistoryState]):
         match message:
             case Step(turn=turn):
                 if turn == self.state.turn:
-                    yield from self._step()
+                    yield from self._step(now)
             case LoadHistory(symbol=symbol, reason=reason):
                 self._ask(symbol, reason)
                 yield from self._walk()
-            case RefreshProducts():
-                self.state.listing = self.state.listing or Listing()
+            case ListProducts(failures=failures):
+                self.state.listing = Listing(failures=failures)
                 yield from self._walk()
-                yield AfterWall(REFRESH, RefreshProducts())
             case _:
                 raise TypeError(f"{NAME} does not know {type(message).__name__}")
 
     def _ask(self, symbol: str, reason: str) -> None:
-        """Put a load at the end. One of that symbol not yet begun will do; one under way is older than the wish."""
-        waiting = [load for load in self.state.loads if load.symbol == symbol]
-        if not any(load.as_of is None for load in waiting):
-            self.state.loads.append(Load(symbol, reason))
-        for load in waiting:
-            # A new wish, above all after a reconnect, is a reason not to sit a long pause out.
-            load.failures = 0
-        if waiting and waiting[0] is self.state.loads[0]:
-            self.state.walking = False
+        """Put a load at the end; one of that symbol not yet begun will do, one under way is older than the wish."""
+        state = self.state
+        if not any(load.symbol == symbol and load.as_of is None for load in state.loads):
+            state.loads.append(Load(symbol, reason))
+        # A wish, above all after a reconnect, ends a long pause: what failed then may well succeed now.
+        state.walking = False
 
     def _walk(self, pause: float = 0.0) -> Iterator[Effect]:
         """Arrange for the next step, if there is anything to do and none is under way."""
@@ -160,63 +159,69 @@ class HistoryActor(Behaviour[HistoryState]):
 
     # ── requests ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _step(self) -> Iterator[Effect]:
+    def _step(self, now: datetime) -> Iterator[Effect]:
         """Do one request and arrange for the next."""
         state = self.state
         state.walking = False
-        try:
-            if state.listing is not None:
-                yield from self._list(state.listing)
-            elif state.loads:
+        if state.listing is not None:
+            yield from self._list(now, state.listing)
+        elif state.loads:
+            try:
                 yield from self._load(state.loads[0])
-        except AtlasError as error:
-            yield from self._failed(error)
-            return
+            except AtlasError as error:
+                yield from self._failed(state.loads.pop(0), error)
+                return
         yield from self._walk()
 
-    def _failed(self, error: AtlasError) -> Iterator[Effect]:
-        """Tell who waits, and try again after a pause, what failed behind the rest."""
-        state = self.state
-        if state.listing is not None:
-            attempt: Load | Listing = state.listing
-        else:
-            load = state.loads.pop(0)
-            yield Send("core", HistoryFailed(load.symbol, str(error)))
-            attempt = Load(load.symbol, load.reason, failures=load.failures)
-            state.loads.append(attempt)
-        attempt.failures += 1
-        longest = min(LONGEST_PAUSE, SHORTEST_PAUSE * 2.0 ** min(attempt.failures, 10))
-        yield from self._walk(SHORTEST_PAUSE / 2 + self._jitter() * (longest - SHORTEST_PAUSE / 2))
+    def _failed(self, load: Load, error: AtlasError) -> Iterator[Effect]:
+        """Tell who waits, and try again after a pause, behind the others."""
+        yield Send("core", HistoryFailed(load.symbol, str(error)))
+        self.state.loads.append(Load(load.symbol, load.reason, failures=load.failures + 1))
+        yield from self._walk(self._pause(load.failures))
+
+    def _pause(self, failures: int) -> float:
+        """Return seconds: full jitter up to 2, 4, 8 ... 60."""
+        return max(SHORTEST_PAUSE / 2, self._jitter() * min(LONGEST_PAUSE, 2.0 * 2.0 ** min(failures, 10)))
 
     def _market(self) -> Market:
         if self._connected is None:
             self._connected = self._connect()
         return self._connected
 
-    def _list(self, listing: Listing) -> Iterator[Effect]:
-        product_id = self._product_ids[len(listing.products)]
-        listing.products = (*listing.products, self._market().product(product_id))
+    def _list(self, now: datetime, listing: Listing) -> Iterator[Effect]:
+        """Read one product. A failure must not keep candles waiting, so the whole list is tried again later."""
+        try:
+            product = self._market().product(self._product_ids[len(listing.products)])
+        except AtlasError as error:
+            self.state.listing = None
+            if listing.failures == 0:
+                text = f"The products could not be read: {error}"
+                yield Send("journal", Alert(kind="history", name=f"products:{now:%Y%m%dT%H%M%S}", at=now, text=text))
+            yield AfterWall(self._pause(listing.failures), ListProducts(listing.failures + 1))
+            return
+        listing.products = (*listing.products, product)
         if len(listing.products) == len(self._product_ids):
             self.state.listing = None
             if self._keep is not None:
                 self._keep(listing.products)
             yield Send("core", ProductsListed(listing.products))
+            yield AfterWall(REFRESH, ListProducts())
 
     def _load(self, load: Load) -> Iterator[Effect]:
         if load.as_of is None:
             load.as_of = self._market().time()
             return
-        for granularity, start in starts(self._closed, load.as_of).items():
-            if granularity not in load.fetched:
-                bars = self._market().candles(load.symbol, granularity, start, load.as_of)
-                load.fetched[granularity] = tuple(bars)
-                return
-        frames = tuple(frame_bars(timeframe, wanted, load.fetched, load.as_of) for timeframe, wanted in self._ordered())
+        plan = requests(self._closed, load.as_of)
+        if load.done < len(plan):
+            granularity, first, last = plan[load.done]
+            bars = self._market().candles(load.symbol, granularity, first, last)
+            load.fetched.setdefault(granularity, []).extend(bars)
+            load.done += 1
+            return
+        as_of = load.as_of
+        frames = tuple(frame_bars(timeframe, n, load.fetched, as_of) for timeframe, n in self._closed.items())
         self.state.loads.pop(0)
-        yield Send("core", History(load.symbol, load.as_of, frames, load.reason))
-
-    def _ordered(self) -> list[tuple[str, int]]:
-        return list(self._closed.items())
+        yield Send("core", History(load.symbol, as_of, frames, load.reason))
 
 
 def closed_wanted(timeframes: Iterable[str]) -> dict[str, int]:
@@ -224,26 +229,34 @@ def closed_wanted(timeframes: Iterable[str]) -> dict[str, int]:
     return {timeframe: CLOSED_MONTHS if timeframe == "1M" else CLOSED for timeframe in timeframes}
 
 
-def starts(closed: Mapping[str, int], as_of: datetime) -> dict[str, datetime]:
-    """Return base granularity → from when its candles are needed: one fetch serves all timeframes made of it."""
-    earliest: dict[str, datetime] = {}
+def earliest(timeframe: str, closed: int, as_of: datetime) -> datetime:
+    """Return the open of the period `closed` periods before the one that contains `as_of`."""
+    opened = period(timeframe, as_of)[0]
+    for _ in range(closed):
+        opened = period(timeframe, opened - timedelta(microseconds=1))[0]
+    return opened
+
+
+def requests(closed: Mapping[str, int], as_of: datetime) -> list[tuple[str, datetime, datetime]]:
+    """Return granularity, first and last open of each request; all timeframes made of one granularity share them."""
+    since: dict[str, datetime] = {}
     for timeframe, wanted in closed.items():
-        opened = period(timeframe, as_of)[0]
-        for _ in range(wanted):
-            opened = period(timeframe, opened - timedelta(microseconds=1))[0]
-        granularity = base_granularity(timeframe)
-        earliest[granularity] = min(opened, earliest.get(granularity, opened))
-    return earliest
+        granularity, opened = base_granularity(timeframe), earliest(timeframe, wanted, as_of)
+        since[granularity] = min(opened, since.get(granularity, opened))
+    return [
+        (granularity, first, last)
+        for granularity, opened in since.items()
+        for first, last in pages(granularity, opened, as_of)
+    ]
 
 
-def frame_bars(timeframe: str, wanted: int, fetched: Mapping[str, tuple[Bar, ...]], as_of: datetime) -> FrameBars:
-    """Return the newest `wanted` closed bars of `timeframe` and the forming one, as of the exchange's clock.
+def frame_bars(timeframe: str, closed: int, fetched: Mapping[str, Sequence[Bar]], as_of: datetime) -> FrameBars:
+    """Return the newest closed bars of `timeframe`, at most `closed`, and the forming one, as of the exchange's clock.
 
     Whole by construction: the candles were asked for from a period's open on, so no first bucket is partial. Bars that
     opened after `as_of` are left out.
     """
-    bars = [bar for bar in fetched[base_granularity(timeframe)] if bar.open_time <= as_of]
-    begins = min(starts({timeframe: wanted}, as_of).values())
-    whole = [bar for bar in bars if bar.open_time >= begins]
-    closed, forming = aggregate(whole, timeframe, starts_whole=True, complete_until=as_of)
-    return FrameBars(timeframe, tuple(closed), forming)
+    since = earliest(timeframe, closed, as_of)
+    bars = [bar for bar in fetched.get(base_granularity(timeframe), ()) if since <= bar.open_time <= as_of]
+    whole, forming = aggregate(bars, timeframe, starts_whole=True, complete_until=as_of)
+    return FrameBars(timeframe, tuple(whole), forming)

@@ -161,7 +161,7 @@ class PaperBroker(Behaviour[BrokerState]):
             return
         yield Send("journal", OrderAccepted(order, now))
         tick = state.last.get(order.symbol)
-        if order.kind == "market" and tick is not None and state.feed_up:
+        if order.kind == "market" and tick is not None and (state.feed_up or order.purpose == "entry"):
             yield from self._fill(order, tick, now)
         else:
             state.orders[order.id] = order

@@ -70,7 +70,10 @@ class Managed(msgspec.Struct):
 
 
 class RiskState(msgspec.Struct):
-    """`halts` source → reason; `day` is the trading day and `day_equity` what it began with."""
+    """`halts` source → reason; `day` is the trading day and `day_equity` what it began with.
+
+    `undecided` are triggers that an earlier process left without trade or rejection.
+    """
 
     account: AccountState = EMPTY
     positions: dict[str, Managed] = {}
@@ -81,6 +84,7 @@ class RiskState(msgspec.Struct):
     halt_count: int = 0
     day: str = ""
     day_equity: Decimal | None = None
+    undecided: list[EntryTriggered] = []
 
 
 class RiskMonitor(Behaviour[RiskState]):
@@ -90,9 +94,13 @@ class RiskMonitor(Behaviour[RiskState]):
         self._rules = rules
         self.state = state or RiskState()
 
-    def start(self, now: datetime) -> Iterable[Effect]:
+    def start(self, now: datetime) -> Iterator[Effect]:
         """Go on with the trading day of before; a new account begins its first day with its first deposit."""
-        return self._day(now) if self.state.day else ()
+        for trigger in self.state.undecided:
+            yield Send("journal", _rejected(trigger, now, "halted", "ATLAS ended before it was decided", "running"))
+        self.state.undecided = []
+        if self.state.day:
+            yield from self._day(now)
 
     def receive(self, now: datetime, message: Message) -> Iterable[Effect]:
         """Handle trades, triggers, what the broker tells, and commands."""
