@@ -67,9 +67,10 @@ class FeedSettings(_Section):
 
 
 class DatabaseSettings(_Section):
-    """`url` empty: embedded Postgres in `directory` (empty: its default place)."""
+    """`url` empty: embedded Postgres in `directory` (empty: its default place). `name` is the database there."""
 
     url: SecretStr = SecretStr("")
+    name: str = ""
     directory: str = ""
 
 
@@ -166,7 +167,7 @@ def load(path: Path | None = None, overrides: dict[str, Any] | None = None) -> S
     where, tree = _file(path)
     _check_environment()
     for layer in (_honoured(), EnvSettingsSource(_Settings)(), overrides or {}):
-        _merge(tree, layer)
+        merge(tree, layer)
     try:
         settings = _Settings(**tree)
     except ValidationError as error:
@@ -204,7 +205,7 @@ def _honoured() -> dict[str, Any]:
         file = Path(credentials, name) if credentials else None
         value = os.environ.get(name) or (file.read_text(encoding="utf-8").strip() if file and file.is_file() else "")
         if value:
-            _merge(tree, {section: {field: value}})
+            merge(tree, {section: {field: value}})
     return tree
 
 
@@ -217,10 +218,51 @@ def _check_environment() -> None:
             raise ConfigurationError(f"environment variable {name}: no section `{section}`{_meant(section, sections)}")
 
 
-def _merge(tree: dict[str, Any], layer: dict[str, Any]) -> None:
+def plain(settings: Settings) -> dict[str, Any]:
+    """Return the settings as a tree, without the secrets."""
+    return cast("dict[str, Any]", _shown(settings.model_dump()))
+
+
+def defaults() -> dict[str, Any]:
+    """Return the default of every setting as a tree."""
+    return plain(_Settings())
+
+
+def as_toml(settings: Settings) -> str:
+    """Return the settings that differ from the defaults as a configuration file, without the secrets."""
+    lines: list[str] = []
+    usual, chosen = defaults(), plain(settings)
+    for key, value in chosen.items():
+        if not isinstance(value, dict) and value != usual[key]:
+            lines.append(f"{key} = {_toml(value)}")
+    for section, values in chosen.items():
+        if isinstance(values, dict):
+            other = [f"{key} = {_toml(value)}" for key, value in values.items() if value != usual[section][key]]
+            lines += ["", f"[{section}]", *other] if other else []
+    return "\n".join(lines).strip() + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(_toml(item) for item in value)}]"
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{_toml(key)} = {_toml(item)}' for key, item in value.items())} }}"
+    return str(value) if isinstance(value, int | float | Decimal) else f'"{value}"'
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _shown(item) for key, item in value.items() if not isinstance(item, SecretStr)}
+    return value
+
+
+def merge(tree: dict[str, Any], layer: dict[str, Any]) -> None:
+    """Lay a tree over another, key by key; what is not a tree replaces what was there."""
     for key, value in layer.items():
         if isinstance(value, dict) and isinstance(tree.get(key), dict):
-            _merge(tree[key], value)
+            merge(tree[key], value)
         else:
             tree[key] = value
 

@@ -1,6 +1,7 @@
 """Every error ATLAS raises on purpose, grouped by what the operator does about it.
 
     AtlasError                  exit 1   the command failed; the message says what to do
+    ├── ChildFailed             its own a process ATLAS started has failed: see its words
     ├── UsageError              exit 2   the command line was wrong: call it again, corrected
     ├── DataError               exit 65  an input file or payload is wrong: mend the file
     ├── UnavailableError        exit 69  something outside is not there: start it, or try again
@@ -24,6 +25,14 @@ class AtlasError(Exception):
     """The base of all errors ATLAS raises on purpose. `exit_code` is what a command ends with."""
 
     exit_code: ClassVar[int] = 1
+
+
+class ChildFailed(AtlasError):
+    """A process ATLAS started has failed; the command ends with the same exit code."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.exit_code = code  # type: ignore[misc]  # of this one failure, not of the class
 
 
 class UsageError(AtlasError):

@@ -36,11 +36,16 @@ def exchange() -> None:
 
 @exchange.command()
 @click.option(
-    "--data", type=click.Path(path_type=Path), multiple=True, metavar="FILE",
+    "--data",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="FILE",
     help="Play this CSV file of 1m candles or trades, gzipped or not. Repeat for more products.",
 )
 @click.option(
-    "--product", multiple=True, metavar="ID",
+    "--product",
+    multiple=True,
+    metavar="ID",
     help="The product each --data is played as, in order; without --data the products of the synthetic market.",
 )
 @click.option(
@@ -53,7 +58,9 @@ def exchange() -> None:
 @click.option("--start", metavar="TIME", help="Where the synthetic market starts; default: this minute.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the synthetic market and of the book's sizes.")
 @click.option(
-    "--rate", type=float, metavar="N",
+    "--rate",
+    type=float,
+    metavar="N",
     help="Synthetic trades per exchange second and product; default 1, fewer in compressed time.",
 )
 @click.option("--free-run", is_flag=True, help="Do not wait for slow clients; drop them, as Coinbase does.")

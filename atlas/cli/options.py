@@ -1,5 +1,6 @@
 """Options many commands share: which settings, which database, which account."""
 
+import copy
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,11 +24,28 @@ DEFAULT_DATABASE = "atlas"
 class Choice:
     """What the shared options chose; the settings are read when first asked for."""
 
-    def __init__(self, config: Path | None, sets: tuple[str, ...], database: str | None, account: str | None) -> None:
-        self._config, self._database = config, database
+    def __init__(
+        self,
+        config: Path | None = None,
+        sets: tuple[str, ...] = (),
+        database: str | None = None,
+        account: str | None = None,
+    ) -> None:
+        self.chosen_database = database
+        self._config = config
         self._overrides = _overrides(sets)
         if account:
             self._overrides.setdefault("account", {})["name"] = account
+
+    def with_overrides(self, tree: dict[str, Any]) -> "Choice":
+        """Return the same choice with more settings overruled; what was given by `--set` wins."""
+        from atlas.config import merge
+
+        merged = copy.deepcopy(tree)
+        merge(merged, self._overrides)
+        other = Choice(self._config, database=self.chosen_database)
+        other._overrides = merged
+        return other
 
     @functools.cached_property
     def settings(self) -> "Settings":
@@ -44,7 +62,7 @@ class Choice:
     @property
     def database(self) -> str:
         """The database's name on the embedded server."""
-        return self._database or self.settings.database.name or DEFAULT_DATABASE
+        return self.chosen_database or self.settings.database.name or DEFAULT_DATABASE
 
     @property
     def server(self) -> "EmbeddedServer | None":
@@ -99,11 +117,11 @@ class Choice:
         from db.engine import resolve_url
 
         url = make_url(resolve_url(self.settings.database.url.get_secret_value() or None) or "")
-        if self._database or self.settings.database.name:
+        if self.chosen_database or self.settings.database.name:
             url = url.set(database=self.database)
         text = url.render_as_string(hide_password=False)
         if create:
-            from db.migrate import make_database
+            from db.create import make_database
 
             make_database(text)
             _upgrade_empty(text)

@@ -1,5 +1,6 @@
 """What reading commands print: JSON with stable keys, Decimals as strings and times as ISO 8601 UTC, or a table."""
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -47,7 +48,7 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, right
         table.add_column(heading, justify="right" if place in right else "left", no_wrap=True)
     for row in rows:
         table.add_row(*row)
-    console = Console(width=None if click.get_text_stream("stdout").isatty() else 200)
+    console = Console(width=None if sys.stdout.isatty() else 200)
     console.print(table)
 
 

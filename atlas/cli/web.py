@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from atlas import config
+from atlas.cli.options import DEFAULT_DATABASE
 
 
 @click.command()
@@ -30,7 +31,11 @@ def web(
     settings = config.load(file)
     database = settings.database
     directory = Path(database.directory) if database.directory else None
-    url = normal(database_url or database.url.get_secret_value() or EmbeddedServer(directory).url())
+    url = normal(
+        database_url
+        or database.url.get_secret_value()
+        or EmbeddedServer(directory).url(database.name or DEFAULT_DATABASE)
+    )
     listening = listening_socket(
         settings.web.host if host is None else host, settings.web.port if port is None else port
     )

@@ -1,0 +1,80 @@
+"""`atlas halt`, `resume`, `flatten`, `close`: asked as a row of the database, answered by the daemon in it."""
+
+import getpass
+from time import monotonic, sleep
+from typing import Any
+
+import click
+
+from atlas.cli.options import Choice, shared
+from atlas.cli.output import print_json
+from atlas.errors import AtlasError, TemporaryError
+
+PATIENCE = 10.0
+"""Seconds the daemon has to answer."""
+
+
+@click.command()
+@shared
+@click.option("--reason", default="asked by hand", show_default=True)
+@click.option("--json", "as_json", is_flag=True)
+def halt(choice: Choice, reason: str, as_json: bool) -> None:
+    """Stop entries; exits go on."""
+    _ask(choice, "halt", {"reason": reason}, as_json)
+
+
+@click.command()
+@shared
+@click.option("--json", "as_json", is_flag=True)
+def resume(choice: Choice, as_json: bool) -> None:
+    """Lift a halt by a person, and that of the daily loss."""
+    _ask(choice, "resume", {}, as_json)
+
+
+@click.command()
+@shared
+@click.option("--json", "as_json", is_flag=True)
+def flatten(choice: Choice, as_json: bool) -> None:
+    """Close every open position at the market, now."""
+    _ask(choice, "flatten", {}, as_json)
+
+
+@click.command()
+@shared
+@click.argument("position")
+@click.option("--json", "as_json", is_flag=True)
+def close(choice: Choice, position: str, as_json: bool) -> None:
+    """Close one position at the market, now; `atlas positions` lists the ids."""
+    _ask(choice, "close", {"position": position}, as_json)
+
+
+def _ask(choice: Choice, kind: str, args: dict[str, Any], as_json: bool) -> None:
+    """Ask, wait for the answer, print it. Raises TemporaryError when no daemon answers."""
+    from db.engine import connect, session
+    from db.repositories import commands
+
+    with choice.opened() as url:
+        engine = connect(url)
+        with session(engine) as connection:
+            command_id = commands.add(connection, choice.account, kind, args, by=getpass.getuser())
+        deadline = monotonic() + PATIENCE
+        while True:
+            with session(engine) as connection:
+                found = commands.get(connection, command_id)
+            if found is not None and found.status in ("done", "failed"):
+                break
+            if monotonic() > deadline:
+                with session(engine) as connection:
+                    commands.answer(connection, command_id, "failed", f"no daemon answered within {PATIENCE:.0f} s")
+                raise TemporaryError(
+                    f"no daemon of account {choice.account!r} answered within {PATIENCE:.0f} s: is it running? "
+                    "See `atlas status`"
+                )
+            sleep(0.05)
+        engine.dispose()
+    if as_json:
+        print_json(found)
+    else:
+        click.echo(found.result)
+    if found.status == "failed":
+        raise AtlasError(f"{kind} failed: {found.result}")

@@ -1,0 +1,1 @@
+"""The tables that are not made of events: outbox, commands, market cache, the daemon and its health."""

@@ -1,0 +1,123 @@
+"""The outbox as the alerter uses it: claim, then say what became of it. Each step is committed before it returns."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Engine, and_, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.sql.elements import ColumnElement
+
+from actors.alerter_outbox import Notice
+from atlas.errors import DatabaseError
+from db.engine import session
+from db.models import HealthRow, OutboxRow
+from db.projections.row import replaced
+from db.urgent import Urgent
+
+CLAIM = timedelta(seconds=60)
+"""How long a claim holds: longer than any request to Discord takes, with its retries inside the alerter."""
+
+CHANNEL = "discord"
+"""The name under which the channel's state stands among the actors' health."""
+
+_health = insert(HealthRow)
+_health = _health.on_conflict_do_update(index_elements=["account", "actor"], set_=replaced(_health))
+
+
+class Outbox:
+    """The outbox of one account. Every method raises DatabaseError if the database is away.
+
+    `urgent` holds critical notices whose rows are still in the journal's spool: they are claimed while the database
+    is away, and their ids are negative.
+    """
+
+    def __init__(self, engine: Engine, account: str, urgent: Urgent | None = None) -> None:
+        self._engine = engine
+        self._account = account
+        self._urgent = urgent or Urgent()
+
+    def claim(self, now: datetime) -> Notice | None:
+        """Take the oldest row that is due, critical ones first, or None; see actors.alerter_outbox.Outbox."""
+        try:
+            while (notice := self._claim(now)) is not None:
+                delivered, message_id = self._urgent.settle(notice.key)
+                if not delivered:
+                    return notice
+                self.sent(notice.id, now, message_id)
+        except DatabaseError:
+            urgent = self._urgent.claim(now)
+            if urgent is None:
+                raise
+            return urgent
+        return None
+
+    def _claim(self, now: datetime) -> Notice | None:
+        due = (
+            select(OutboxRow.id)
+            .where(OutboxRow.account == self._account, OutboxRow.status == "pending", OutboxRow.next_try_at <= now)
+            .order_by(OutboxRow.critical.desc(), OutboxRow.id)
+            .limit(1)
+            .with_for_update(skip_locked=True)
+            .scalar_subquery()
+        )
+        claimed = (
+            update(OutboxRow)
+            .where(OutboxRow.id == due)
+            .values(
+                attempts=OutboxRow.attempts + 1,
+                next_try_at=now + CLAIM,
+                # A row that was in flight when it fell due again has an attempt nobody knows the outcome of.
+                doubtful=OutboxRow.doubtful | OutboxRow.in_flight,
+                in_flight=True,
+            )
+            .returning(OutboxRow.__table__)
+        )
+        with session(self._engine) as connection:
+            row = connection.execute(claimed).one_or_none()
+        if row is None:
+            return None
+        return Notice(
+            row.id, row.key, row.kind, row.critical, row.payload, row.created_at, row.attempts, doubtful=row.doubtful
+        )
+
+    def sent(self, notice_id: int, now: datetime, message_id: str | None) -> None:
+        """Discord has it."""
+        if notice_id < 0:
+            self._urgent.sent(notice_id, message_id)
+            return
+        self._update(notice_id, status="sent", sent_at=now, message_id=message_id, in_flight=False, last_error=None)
+
+    def again(self, notice_id: int, at: datetime, error: str, *, doubtful: bool) -> None:
+        """Not delivered as far as known: due again at `at`."""
+        if notice_id < 0:
+            self._urgent.again(notice_id, at, doubtful=doubtful)
+            return
+        doubt = OutboxRow.doubtful if not doubtful else True
+        self._update(notice_id, next_try_at=at, last_error=error, in_flight=False, doubtful=doubt)
+
+    def dropped(self, notice_id: int, now: datetime, reason: str) -> None:
+        """It will never be delivered; `reason` says why."""
+        if notice_id < 0:
+            self._urgent.dropped(notice_id)
+            return
+        self._update(notice_id, status="dropped", last_error=reason, in_flight=False)
+
+    def channel(self, now: datetime, state: str, error: str | None) -> None:
+        """Keep the state of the Discord channel where health is shown."""
+        row = {
+            "account": self._account,
+            "actor": CHANNEL,
+            "state": state,
+            "waiting": 0,
+            "restarts": 0,
+            "last_progress": now,
+            "last_error": error,
+            "updated_at": now,
+        }
+        with session(self._engine) as connection:
+            connection.execute(_health, row)
+
+    def _update(self, notice_id: int, **values: Any) -> None:
+        mine: ColumnElement[bool] = and_(OutboxRow.account == self._account, OutboxRow.id == notice_id)
+        with session(self._engine) as connection:
+            connection.execute(update(OutboxRow).where(mine, OutboxRow.status == "pending").values(**values))

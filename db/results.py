@@ -1,0 +1,202 @@
+"""What came of it: the trades, the funnel and the metrics of one account, for `atlas report`, the demo and the panel.
+
+Every function reads within the caller's transaction, so that trades and funnel agree.
+"""
+
+from collections import Counter
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, func, select
+
+from atlas.errors import DataError
+from atlas.money.book import Position
+from atlas.money.profit import mae_r, mfe_r, r_multiple
+from atlas.performance import Performance, measure
+from db.models import (
+    AccountRow,
+    LedgerRow,
+    OutboxRow,
+    PositionRow,
+    RejectionRow,
+    SetupRow,
+    TriggerRow,
+)
+
+_position = msgspec.json.Decoder(Position)
+
+
+class Trade(msgspec.Struct, frozen=True):
+    """One closed position as reports list it; the order of the fields is that of the JSON."""
+
+    symbol: str
+    timeframe: str
+    setup: str
+    side: str
+    setup_time: datetime
+    entry_time: datetime
+    entry_price: Decimal
+    stop: Decimal
+    target: Decimal
+    exit_time: datetime | None
+    exit_price: Decimal | None
+    exit_reason: str | None
+    contracts: Decimal
+    gross: Decimal
+    fees: Decimal
+    funding: Decimal
+    net: Decimal
+    r: Decimal | None
+    mae_r: Decimal | None
+    mfe_r: Decimal | None
+    continuity: str
+
+
+class FunnelRow(msgspec.Struct, frozen=True):
+    """What became of the triggers of one timeframe and family: triggers = trades + Σ rejections.
+
+    `missed` repeats those of the rejections that were missed; `invalidated` setups never triggered.
+    """
+
+    timeframe: str
+    family: str
+    triggers: int
+    trades: int
+    rejections: dict[str, int]
+    invalidated: int
+    missed: int
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """One account at a glance. Money is USD; `alerts` status → count; `exits` reason → count."""
+
+    account: str
+    setups: int
+    triggers: int
+    trades: int
+    rejections: dict[str, int]
+    open_positions: int
+    exits: dict[str, int]
+    net: Decimal
+    cash: Decimal
+    reserved: Decimal
+    ledger_cash: Decimal
+    alerts: dict[str, int]
+
+
+def positions(connection: Connection, account: str, status: str) -> list[Position]:
+    """Return the `open` or `closed` positions, in the order of entry."""
+    query = (
+        select(PositionRow.payload)
+        .where(PositionRow.account == account, PositionRow.status == status)
+        .order_by(PositionRow.entry_time, PositionRow.id)
+    )
+    return [_position.decode(payload) for payload in connection.execute(query).scalars()]
+
+
+def trade(position: Position) -> Trade:
+    """Return a position as reports list it."""
+    return Trade(
+        symbol=position.symbol,
+        timeframe=position.timeframe,
+        setup=position.setup,
+        side=position.side,
+        setup_time=position.setup_time,
+        entry_time=position.entry_time,
+        entry_price=position.entry_price,
+        stop=position.first_stop,
+        target=position.target,
+        exit_time=position.exit_time,
+        exit_price=position.exit_price,
+        exit_reason=position.exit_reason,
+        contracts=position.entry_contracts,
+        gross=position.gross,
+        fees=position.fees,
+        funding=position.funding,
+        net=position.net,
+        r=r_multiple(position),
+        mae_r=mae_r(position),
+        mfe_r=mfe_r(position),
+        continuity=position.at_trigger.score,
+    )
+
+
+def metrics(connection: Connection, account: str) -> Performance:
+    """Return every metric over the closed positions. Raises DataError for an account that was never opened."""
+    return measure(positions(connection, account, "closed"), _account(connection, account).starting_equity)
+
+
+def funnel(connection: Connection, account: str) -> list[FunnelRow]:
+    """Return what became of every trigger, by timeframe and family."""
+    triggers = _counted(connection, TriggerRow, account)
+    trades = _counted(connection, TriggerRow, account, TriggerRow.outcome == "trade")
+    invalidated = _counted(connection, SetupRow, account, SetupRow.status == "invalidated")
+    gates: dict[tuple[str, str], Counter[str]] = {}
+    columns = (RejectionRow.timeframe, RejectionRow.family, RejectionRow.gate)
+    query = select(*columns, func.count()).where(RejectionRow.account == account).group_by(*columns)
+    for timeframe, family, gate, count in connection.execute(query):
+        gates.setdefault((timeframe, family), Counter())[gate] = count
+    return [
+        FunnelRow(
+            timeframe=key[0],
+            family=key[1],
+            triggers=triggers.get(key, 0),
+            trades=trades.get(key, 0),
+            rejections=dict(sorted(gates.get(key, Counter()).items())),
+            invalidated=invalidated.get(key, 0),
+            missed=gates.get(key, Counter())["missed"],
+        )
+        for key in sorted({*triggers, *invalidated}, key=lambda key: (key[1], key[0]))
+    ]
+
+
+def summary(connection: Connection, account: str) -> Summary:
+    """Return the account at a glance. Raises DataError for an account that was never opened."""
+    row = _account(connection, account)
+    outcomes = _grouped(connection, TriggerRow.outcome, TriggerRow.account == account)
+    exits = _grouped(
+        connection, PositionRow.exit_reason, PositionRow.account == account, PositionRow.status == "closed"
+    )
+    net = select(func.coalesce(func.sum(PositionRow.net), 0)).where(
+        PositionRow.account == account, PositionRow.status == "closed"
+    )
+    cash = select(func.coalesce(func.sum(LedgerRow.amount), 0)).where(
+        LedgerRow.account == account, LedgerRow.book == "cash"
+    )
+    return Summary(
+        account=account,
+        setups=sum(_grouped(connection, SetupRow.status, SetupRow.account == account).values()),
+        triggers=sum(outcomes.values()),
+        trades=outcomes.get("trade", 0),
+        rejections=_grouped(connection, RejectionRow.gate, RejectionRow.account == account),
+        open_positions=len(positions(connection, account, "open")),
+        exits=exits,
+        net=Decimal(connection.execute(net).scalar_one()),
+        cash=row.cash,
+        reserved=row.reserved,
+        ledger_cash=Decimal(connection.execute(cash).scalar_one()),
+        alerts=_grouped(connection, OutboxRow.status, OutboxRow.account == account),
+    )
+
+
+def _account(connection: Connection, account: str) -> Any:
+    row = connection.execute(select(AccountRow.__table__).where(AccountRow.name == account)).one_or_none()
+    if row is None or row.cash is None:
+        names = ", ".join(connection.execute(select(AccountRow.name).order_by(AccountRow.name)).scalars()) or "none"
+        raise DataError(f"account {account!r} was never opened in this database; there are: {names}")
+    return row
+
+
+def _grouped(connection: Connection, column: Any, *where: Any) -> dict[str, int]:
+    query = select(column, func.count()).where(*where).group_by(column).order_by(column)
+    return {str(value): count for value, count in connection.execute(query)}
+
+
+def _counted(connection: Connection, table: Any, account: str, *where: Any) -> dict[tuple[str, str], int]:
+    query = select(table.timeframe, table.family, func.count()).where(table.account == account, *where)
+    return {
+        (timeframe, family): count
+        for timeframe, family, count in connection.execute(query.group_by(table.timeframe, table.family))
+    }
