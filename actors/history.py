@@ -5,6 +5,7 @@ itself. What fails is tried again, with a growing and jittered pause, for ever. 
 candles: every trade up to `as_of` is then in them.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -19,6 +20,8 @@ from atlas.market.aggregation import aggregate
 from atlas.market.bar import Bar
 from atlas.market.product import Product
 from atlas.market.timeframes import base_granularity, period
+
+_log = logging.getLogger(__name__)
 
 NAME = "history"
 
@@ -119,6 +122,11 @@ class HistoryActor(Behaviour[HistoryState]):
         self.state.loads = [Load(product_id, "start") for product_id in self._product_ids]
         yield from self._walk()
 
+    def resume(self, now: datetime) -> Iterator[Effect]:
+        """After a crash go on with the next step, a moment later; the one that crashed counts for nothing."""
+        self.state.walking = False
+        yield from self._walk(SHORTEST_PAUSE)
+
     def stop(self) -> None:
         """Close the connection."""
         if self._connected is not None:
@@ -195,17 +203,28 @@ class HistoryActor(Behaviour[HistoryState]):
         except AtlasError as error:
             self.state.listing = None
             if listing.failures == 0:
-                text = f"The products could not be read: {error}"
-                yield Send("journal", Alert(kind="history", name=f"products:{now:%Y%m%dT%H%M%S}", at=now, text=text))
+                yield self._alert("products", now, f"The products could not be read: {error}")
             yield AfterWall(self._pause(listing.failures), ListProducts(listing.failures + 1))
             return
         listing.products = (*listing.products, product)
         if len(listing.products) == len(self._product_ids):
             self.state.listing = None
-            if self._keep is not None:
-                self._keep(listing.products)
             yield Send("core", ProductsListed(listing.products))
             yield AfterWall(REFRESH, ListProducts())
+            yield from self._remember(now, listing.products)
+
+    def _remember(self, now: datetime, products: tuple[Product, ...]) -> Iterator[Effect]:
+        """Hand the listing to its cache, which is a convenience: whatever is wrong there stops nothing here."""
+        if self._keep is None:
+            return
+        try:
+            self._keep(products)
+        except Exception as error:
+            _log.warning("the products could not be cached", exc_info=error)
+            yield self._alert("cache", now, f"The products could not be cached: {error}")
+
+    def _alert(self, name: str, now: datetime, text: str) -> Send:
+        return Send("journal", Alert(kind="history", name=f"{name}:{now:%Y%m%dT%H%M%S}", at=now, text=text))
 
     def _load(self, load: Load) -> Iterator[Effect]:
         if load.as_of is None:

@@ -33,7 +33,7 @@ def replay(choice: Choice, recording: Path | None, out: Path | None, compare: bo
     summary: dict[str, Any] = {"recording": str(directory), "events": len(events), "kinds": _kinds(events)}
     if compare:
         with choice.opened() as url:
-            summary["compared"] = _compare(dict(events), _committed(url, choice.account))
+            summary["compared"] = _compare(_first(events), _committed(url, choice.account))
     if as_json:
         print_json(summary)
     else:
@@ -82,6 +82,14 @@ def _committed(url: str, account: str) -> dict[str, bytes]:
         query = select(EventRow.id, EventRow.payload).where(EventRow.account == account, EventRow.input.is_not(None))
         found = {id_: payload.encode() for id_, payload in connection.execute(query.order_by(EventRow.seq))}
     engine.dispose()
+    return found
+
+
+def _first(events: list[tuple[str, bytes]]) -> dict[str, bytes]:
+    """Return id → text, of the first event of each id: the database keeps that one too."""
+    found: dict[str, bytes] = {}
+    for id_, text in events:
+        found.setdefault(id_, text)
     return found
 
 

@@ -1,0 +1,142 @@
+"""One daemon per account: an advisory lock on a connection of its own, and a fence number that only ever rises.
+
+The lock keeps a second daemon from starting; it dies with its connection. The fence keeps a daemon that has lost its
+lock without knowing from writing: every journal transaction checks it (db/writer.py).
+"""
+
+from hashlib import sha256
+
+import msgspec
+from sqlalchemy import URL, Connection, bindparam, create_engine, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+
+from atlas.errors import AlreadyRunning, InternalError
+from db.engine import CONNECT_ARGS, normal, reported
+from db.models import AccountRow, DaemonRow
+from db.projections.row import replaced
+
+_try = text("SELECT pg_try_advisory_lock(:number)")
+_account = insert(AccountRow).values(halts={}, fence=1, created_at=func.now(), updated_at=func.now())
+_account = _account.on_conflict_do_update(
+    index_elements=["name"], set_={"fence": AccountRow.fence + 1, "updated_at": func.now()}
+)
+_daemon = insert(DaemonRow).values(started_at=func.now(), beat_at=func.now(), stopped_at=None)
+_daemon = _daemon.on_conflict_do_update(index_elements=["account"], set_=replaced(_daemon))
+_stopped = (
+    update(DaemonRow)
+    .where(DaemonRow.account == bindparam("b_account"), DaemonRow.fence == bindparam("b_fence"))
+    .values(stopped_at=func.now())
+)
+
+
+class Holder(msgspec.Struct, frozen=True):
+    """Who holds an account: the machine's name, the process id, and what runs there."""
+
+    host: str
+    pid: int
+    version: str
+    mode: str
+    rules: str
+
+
+class AccountLock:
+    """The lock of one account. `acquire` once, `renew` after the database was away, `release` at the end."""
+
+    def __init__(self, url: str | URL, account: str, holder: Holder) -> None:
+        """Nothing is opened yet."""
+        self.account = account
+        self.fence = 0
+        self._url = normal(url)
+        self._holder = holder
+        # No pool: the lock lives as long as its one connection.
+        self._engine = create_engine(
+            self._url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=CONNECT_ARGS
+        )
+        self._connection: Connection | None = None
+
+    def acquire(self) -> int:
+        """Take the account and return the new fence number.
+
+        Raises AlreadyRunning, naming host and process of the daemon that holds it; DatabaseError.
+        """
+        with reported(self._url):
+            connection = self._locked()
+            row = {"name": self.account}
+            self.fence = int(connection.execute(_account.returning(AccountRow.fence), row).scalar_one())
+            who = msgspec.structs.asdict(self._holder)
+            connection.execute(_daemon, {"account": self.account, "fence": self.fence, **who})
+        return self.fence
+
+    def renew(self) -> None:
+        """Make sure that the account is still ours, taking the lock again if its connection is gone.
+
+        Raises AlreadyRunning if another daemon has taken the account meanwhile, DatabaseError if it cannot be known.
+        """
+        if not self.fence:
+            raise InternalError(f"the lock of account {self.account!r} was never acquired: call acquire first")
+        with reported(self._url):
+            connection = self._living() or self._locked()
+            found = connection.execute(
+                select(AccountRow.fence).where(AccountRow.name == self.account)
+            ).scalar_one_or_none()
+        if found != self.fence:
+            self._drop()
+            raise AlreadyRunning(f"account {self.account!r}: {self._who(found)} has taken it over meanwhile; stop one")
+
+    def release(self) -> None:
+        """Write down that this daemon has stopped, and give the account up. A database that is away is no error."""
+        connection = self._living()
+        if connection is not None:
+            try:
+                connection.execute(_stopped, {"b_account": self.account, "b_fence": self.fence})
+            except DBAPIError:
+                # Only the note of the stop is lost: the lock goes with its connection, also with a broken one.
+                pass
+        self._drop()
+        self._engine.dispose()
+
+    def _locked(self) -> Connection:
+        connection = self._engine.connect()
+        try:
+            taken = bool(connection.execute(_try, {"number": lock_number(self.account)}).scalar_one())
+            if not taken:
+                raise AlreadyRunning(f"account {self.account!r} is held by {_holder(connection, self.account)}")
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+        return connection
+
+    def _living(self) -> Connection | None:
+        """Return the lock's connection if the server still answers on it."""
+        if self._connection is None:
+            return None
+        try:
+            self._connection.execute(text("SELECT 1"))
+        except DBAPIError:
+            self._drop()
+            return None
+        return self._connection
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.invalidate()
+            connection.close()
+
+    def _who(self, fence: int | None) -> str:
+        return f"another daemon (fence {fence}, ours {self.fence})"
+
+
+def lock_number(account: str) -> int:
+    """Return the advisory lock's 64-bit number for an account."""
+    return int.from_bytes(sha256(f"atlas account {account}".encode()).digest()[:8], "big", signed=True)
+
+
+def _holder(connection: Connection, account: str) -> str:
+    row = connection.execute(select(DaemonRow.host, DaemonRow.pid).where(DaemonRow.account == account)).one_or_none()
+    if row is None:
+        return "a daemon that is just starting; try again"
+    return f"the daemon on {row.host}, process {row.pid}: stop that one first, or choose another account"

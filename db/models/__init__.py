@@ -1,0 +1,30 @@
+"""The tables, by topic: account, signal, trade, market, operation. `Base.metadata` is the whole schema."""
+
+from db.models.account import AccountRow, EventRow, FundingRow, LedgerRow
+from db.models.base import Base
+from db.models.market import CandleRow, ProductRow, QuoteRow
+from db.models.operation import CommandRow, DaemonRow, DeadLetterRow, HealthRow, OutboxRow
+from db.models.signal import RejectionRow, SetupRow, TriggerRow
+from db.models.trade import FillRow, OrderRow, PositionRow
+
+__all__ = [
+    "AccountRow",
+    "Base",
+    "CandleRow",
+    "CommandRow",
+    "DaemonRow",
+    "DeadLetterRow",
+    "EventRow",
+    "FillRow",
+    "FundingRow",
+    "HealthRow",
+    "LedgerRow",
+    "OrderRow",
+    "OutboxRow",
+    "PositionRow",
+    "ProductRow",
+    "QuoteRow",
+    "RejectionRow",
+    "SetupRow",
+    "TriggerRow",
+]

@@ -1,0 +1,59 @@
+"""Events become rows: one small function per event class, written in the same transaction as the event.
+
+A projection returns (statement, parameters) in order; it reads nothing, so that the same events give the same rows.
+Only events newly inserted are projected, which makes a replay of the same events change nothing. Adding an event class
+means adding a line to `PROJECTIONS`; `None` says that the events table is all there is to it.
+"""
+
+from actors.messages import (
+    AccountOpened,
+    Alert,
+    BarClosed,
+    CommandDone,
+    DayStarted,
+    EntryTriggered,
+    Event,
+    Filled,
+    FundingPaid,
+    HaltChanged,
+    Invalidated,
+    LateTrade,
+    OrderAccepted,
+    OrderCancelled,
+    OrderRejected,
+    PositionChanged,
+    PositionClosed,
+    PositionOpened,
+    Rejected,
+    SetupsReplaced,
+)
+from db.projections import account, operation, orders, positions, signals
+from db.projections.row import Projection, Row
+
+PROJECTIONS: dict[type[Event], Projection | None] = {
+    AccountOpened: account.opened,
+    Alert: operation.alert,
+    BarClosed: signals.bar_closed,
+    CommandDone: operation.command_done,
+    DayStarted: account.day_started,
+    EntryTriggered: signals.triggered,
+    Filled: orders.filled,
+    FundingPaid: account.funding_paid,
+    HaltChanged: account.halts_changed,
+    Invalidated: signals.invalidated,
+    LateTrade: None,
+    OrderAccepted: orders.accepted,
+    OrderCancelled: orders.cancelled,
+    OrderRejected: orders.rejected,
+    PositionChanged: positions.changed,
+    PositionClosed: positions.closed,
+    PositionOpened: positions.opened,
+    Rejected: signals.rejected,
+    SetupsReplaced: signals.setups_replaced,
+}
+
+
+def project(name: str, event: Event) -> list[Row]:
+    """Return the rows of an event of the account `name`, in order. Raises KeyError for an event nobody projects."""
+    projection = PROJECTIONS[type(event)]
+    return [] if projection is None else projection(name, event)

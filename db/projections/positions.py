@@ -1,0 +1,72 @@
+"""Positions, and the notices of entry and exit."""
+
+import msgspec
+from sqlalchemy import and_
+from sqlalchemy.dialects.postgresql import insert
+
+from actors.messages import PositionChanged, PositionClosed, PositionOpened
+from atlas.money.book import Position
+from db.models import PositionRow
+from db.notices import entry_notice, exit_notice, r_of
+from db.projections.operation import notice
+from db.projections.row import Row, columns, keys, replaced
+from db.projections.signals import outcome
+
+_COLUMNS = (
+    "id", "symbol", "timeframe", "setup", "family", "side", "contracts", "entry_contracts", "contract_size",
+    "entry_price", "entry_time", "stop", "first_stop", "target", "leverage", "tier", "margin", "liquidation", "worst",
+    "best", "fees", "funding", "slippage", "gross", "net", "risk_at_entry", "exit_price", "exit_time", "exit_reason",
+)  # fmt: skip
+
+_insert = insert(PositionRow)
+_opened = _insert.on_conflict_do_nothing()
+_changed = _insert.on_conflict_do_update(
+    index_elements=["account", "id"],
+    set_=replaced(_insert),
+    # Closed is final, and an older change never undoes a newer one.
+    where=and_(PositionRow.status == "open", PositionRow.change < _insert.excluded.change),
+)
+_closed = _insert.on_conflict_do_update(
+    index_elements=["account", "id"], set_=replaced(_insert, "change"), where=PositionRow.status == "open"
+)
+
+
+def opened(account: str, event: PositionOpened) -> list[Row]:
+    """A position is what its trigger became, and one notice."""
+    position = event.position
+    return [
+        (_opened, _row(account, position)),
+        (outcome, {**keys(account, id=position.id), "outcome": "trade"}),
+        notice(account, f"entry:{position.id}", "entry", entry_notice(position), trigger_of=position.id),
+    ]
+
+
+def changed(account: str, event: PositionChanged) -> list[Row]:
+    """The position as it is now."""
+    return [(_changed, _row(account, event.position, event.change))]
+
+
+def closed(account: str, event: PositionClosed) -> list[Row]:
+    """The position as it ended, and one notice."""
+    position = event.position
+    exit_ = notice(account, f"exit:{position.id}", "exit", exit_notice(position), trigger_of=position.id)
+    return [(_closed, _row(account, position)), exit_]
+
+
+def _row(account: str, position: Position, change: int = 0) -> dict[str, object]:
+    return {
+        "account": account,
+        **columns(position, *_COLUMNS),
+        "r": r_of(position),
+        "status": "open" if position.is_open else "closed",
+        "change": change,
+        "payload": encode_position(position),
+    }
+
+
+def encode_position(position: Position) -> str:
+    """Return the whole position as JSON: Decimals as strings, as in the events."""
+    return _encoder.encode(position).decode()
+
+
+_encoder = msgspec.json.Encoder(decimal_format="string", order="deterministic")

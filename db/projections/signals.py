@@ -1,0 +1,126 @@
+"""Candles, setups, triggers and rejections."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import Text, all_, bindparam, or_, update
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+
+from actors.messages import BarClosed, EntryTriggered, Invalidated, Rejected, SetupsReplaced
+from atlas.strat.setup import ContinuityReading, Setup
+from db.models import CandleRow, RejectionRow, SetupRow, TriggerRow
+from db.projections.row import Row, columns, here, keys, replaced
+
+_candle = insert(CandleRow)
+_candle = _candle.on_conflict_do_update(
+    index_elements=["symbol", "timeframe", "open_time"],
+    set_=replaced(_candle),
+    # What was verified is not replaced by what is not.
+    where=or_(_candle.excluded.verified, ~CandleRow.verified),
+)
+
+_setup = insert(SetupRow)
+_setup = _setup.on_conflict_do_update(
+    index_elements=["account", "id"],
+    set_=replaced(_setup, "status", "resolved_at"),
+    # A final setup never waits again (lesson 32).
+    where=SetupRow.status == "waiting",
+)
+_lapse = (
+    update(SetupRow)
+    .where(
+        here(SetupRow.account),
+        here(SetupRow.symbol),
+        here(SetupRow.timeframe),
+        SetupRow.status == "waiting",
+        SetupRow.id != all_(bindparam("b_kept", type_=ARRAY(Text))),
+    )
+    .values(status="lapsed", resolved_at=bindparam("resolved_at"))
+)
+_resolve = (
+    update(SetupRow)
+    # Lapsed is no obstacle: the trade that breaks a setup may be handled after the close that ends it was stored.
+    .where(here(SetupRow.account), here(SetupRow.id), or_(SetupRow.status == "waiting", SetupRow.status == "lapsed"))
+    .values(status=bindparam("status"), resolved_at=bindparam("resolved_at"))
+)
+_trigger = insert(TriggerRow).on_conflict_do_nothing()
+_rejection = insert(RejectionRow).on_conflict_do_nothing()
+outcome = (
+    update(TriggerRow)
+    .where(here(TriggerRow.account), here(TriggerRow.id), TriggerRow.outcome.is_(None))
+    .values(outcome=bindparam("outcome"))
+)
+"""Write what a trigger became, once."""
+
+
+def bar_closed(account: str, event: BarClosed) -> list[Row]:
+    """A closed bar is one candle, the last revision of it."""
+    bar = event.bar
+    fields = columns(bar, "timeframe", "open_time", "close_time", "open", "high", "low", "close", "volume")
+    return [(_candle, {"symbol": event.symbol, "type": event.type, "verified": event.verified, **fields})]
+
+
+def setups_replaced(account: str, event: SetupsReplaced) -> list[Row]:
+    """The new setups wait; those of the same symbol and timeframe that waited and are not among them have lapsed."""
+    kept = [setup.id for setup in event.setups]
+    lapse = {
+        **keys(account, symbol=event.symbol, timeframe=event.timeframe, kept=kept),
+        "resolved_at": event.closed_at,
+    }
+    return [(_lapse, lapse), *((_setup, _waiting(account, setup, event)) for setup in event.setups)]
+
+
+def triggered(account: str, event: EntryTriggered) -> list[Row]:
+    """A trigger is a row of its own and ends its setup."""
+    setup, tick = event.setup, event.tick
+    row = {
+        "account": account,
+        **columns(setup, "id", "symbol", "timeframe", "family", "side", "trigger", "stop", "target"),
+        "setup": setup.name,
+        "name": event.name,
+        "at": tick.time,
+        "price": tick.price,
+        "detection": _reading(event.detection),
+        "at_trigger": _reading(event.at_trigger),
+        **columns(event, "verified", "missed", "rules", "version"),
+        "outcome": None,
+    }
+    return [(_trigger, row), resolved(account, setup.id, "missed" if event.missed else "triggered", tick.time)]
+
+
+def rejected(account: str, event: Rejected) -> list[Row]:
+    """A rejection names the gate, and is what its trigger became."""
+    fields = columns(event, "symbol", "timeframe", "family", "name", "side", "at", "gate", "value", "threshold")
+    return [
+        (_rejection, {"account": account, "id": event.setup_id, **fields}),
+        (outcome, {**keys(account, id=event.setup_id), "outcome": "rejected"}),
+    ]
+
+
+def invalidated(account: str, event: Invalidated) -> list[Row]:
+    """An invalidated setup is final."""
+    return [resolved(account, event.setup_id, "invalidated", event.at)]
+
+
+def resolved(account: str, setup_id: str, status: str, at: datetime) -> Row:
+    """Return the row that makes a setup final."""
+    return (_resolve, {**keys(account, id=setup_id), "status": status, "resolved_at": at})
+
+
+def _waiting(account: str, setup: Setup, event: SetupsReplaced) -> dict[str, Any]:
+    reading = event.continuity.get(setup.side)
+    return {
+        "account": account,
+        **msgspec.structs.asdict(setup),
+        "verified": event.verified,
+        "agree": 0 if reading is None else len(reading.agree),
+        "frames": 0 if reading is None else len(reading.frames),
+        "continuity": _reading(reading),
+        "status": "waiting",
+        "resolved_at": None,
+    }
+
+
+def _reading(reading: ContinuityReading | None) -> dict[str, Any] | None:
+    return None if reading is None else msgspec.to_builtins(reading)

@@ -1,0 +1,90 @@
+"""One daemon per account."""
+
+import pytest
+from sqlalchemy import Engine, select, text
+
+from atlas.errors import AlreadyRunning
+from db.lock import AccountLock, Holder
+from db.models import DaemonRow
+from db.writer import Writer
+from tests.db.conftest import HOLDER
+
+OTHER = Holder(host="elsewhere", pid=99, version="0.1.0", mode="paper", rules="x")
+
+
+def test_second_daemon_is_refused_and_told_who_holds_the_account(database_url: str, lock: AccountLock) -> None:
+    second = AccountLock(database_url, "paper", OTHER)
+    with pytest.raises(AlreadyRunning, match="'paper' is held by the daemon on here, process 4711") as caught:
+        second.acquire()
+    assert caught.value.exit_code == 75
+
+
+def test_refused_daemon_changes_nothing(database_url: str, engine: Engine, lock: AccountLock) -> None:
+    with pytest.raises(AlreadyRunning):
+        AccountLock(database_url, "paper", OTHER).acquire()
+    lock.renew()
+    with engine.connect() as connection:
+        assert connection.execute(select(DaemonRow.pid)).scalar_one() == 4711
+
+
+def test_another_account_is_free(database_url: str, lock: AccountLock) -> None:
+    second = AccountLock(database_url, "shard-2", OTHER)
+    assert second.acquire() == 1
+    second.release()
+
+
+def test_every_daemon_gets_a_higher_fence(database_url: str) -> None:
+    fences = []
+    for _ in range(3):
+        lock = AccountLock(database_url, "paper", HOLDER)
+        fences.append(lock.acquire())
+        lock.release()
+    assert fences == [1, 2, 3]
+
+
+def test_stop_is_written_down(database_url: str, engine: Engine) -> None:
+    lock = AccountLock(database_url, "paper", HOLDER)
+    lock.acquire()
+    with engine.connect() as connection:
+        assert connection.execute(select(DaemonRow.stopped_at)).scalar_one() is None
+    lock.release()
+    with engine.connect() as connection:
+        assert connection.execute(select(DaemonRow.stopped_at)).scalar_one() is not None
+
+
+def cut(engine: Engine) -> None:
+    """End every connection but our own, as a restart of the server would."""
+    with engine.connect() as connection:
+        connection.execute(
+            text(
+                """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                   WHERE pid <> pg_backend_pid() AND datname = current_database()"""
+            )
+        )
+
+
+def test_lock_is_taken_again_after_its_connection_was_cut(database_url: str, engine: Engine, lock: AccountLock) -> None:
+    cut(engine)
+    lock.renew()
+    with pytest.raises(AlreadyRunning):
+        AccountLock(database_url, "paper", OTHER).acquire()
+
+
+def test_daemon_whose_account_was_taken_meanwhile_does_not_get_it_back(
+    database_url: str, engine: Engine, lock: AccountLock
+) -> None:
+    cut(engine)
+    second = AccountLock(database_url, "paper", OTHER)
+    assert second.acquire() == lock.fence + 1
+    with pytest.raises(AlreadyRunning, match="elsewhere, process 99"):
+        lock.renew()
+    with pytest.raises(AlreadyRunning):
+        Writer(engine, "paper", lock.fence).write([])
+    second.release()
+    with pytest.raises(AlreadyRunning, match="taken it over"):
+        lock.renew()
+
+
+def test_releasing_while_the_database_is_away_is_no_error(engine: Engine, lock: AccountLock) -> None:
+    cut(engine)
+    lock.release()

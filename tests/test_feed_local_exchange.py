@@ -1,0 +1,131 @@
+"""The feed on the local exchange: a whole file of candles in compressed time, every trade once and in order."""
+
+import threading
+import time
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.feed import Feed
+from actors.feed_reader import LineOptions, SocketLine
+from actors.feed_state import FeedOptions, FeedState, subscriptions
+from actors.messages import FeedDown, FeedUp, Gap, MarketTime, Snapshot, Trades
+from actors.runtime.behaviour import Role
+from actors.runtime.post import Post, Sink
+from actors.runtime.threads import OwnThread, utc_now
+from atlas.exchange.local import ExchangeOptions, LocalExchange, listed, read_market
+
+BTC, BIP = "BTC-USD", "BIP-20DEC30-CDE"
+MINUTES = 600
+PATIENCE = 60.0
+
+
+def candles(path: Path, first: int, price: int) -> Path:
+    """Write candles of invented prices that rise and fall, every seventh minute without a trade."""
+    rows = ["time,open,high,low,close,volume"]
+    for minute in range(MINUTES):
+        if minute % 7 == 3:
+            continue
+        low = price + 5 * (minute % 40)
+        rows.append(f"{first + 60 * minute},{low + 5},{low + 20},{low},{low + 15},{12 + minute % 5}")
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+def play(tmp_path: Path, speed: float) -> list[Any]:
+    """Play both files to a feed as `atlas demo` does; return what the core was sent."""
+    first = 1_893_456_000  # 2030-01-01
+    files = [(candles(tmp_path / "btc.csv", first, 50_000), listed([BTC])[0]),
+             (candles(tmp_path / "bip.csv", first, 50_100), listed([BIP])[0])]  # fmt: skip
+    options = ExchangeOptions(ws_port=0, rest_port=0, speed=speed)
+    post, core = Post(), Sink()
+    post.bind("core", core)
+    post.bind("journal", Sink())
+    with LocalExchange(read_market(files), options) as exchange:
+        line = SocketLine(
+            exchange.ws_url,
+            subscriptions([BTC, BIP]),
+            lambda message: post.send("reader", "feed", message),
+            clock=utc_now,
+            monotonic=time.monotonic,
+            options=LineOptions(waits=True, pause=0.0),
+        )
+
+        def make(state: FeedState) -> Feed:
+            return Feed([BTC, BIP], line, jitter=lambda: 0.5, options=FeedOptions(clock="venue"), state=state)
+
+        actor = OwnThread(Role(name="feed", make=make, state=FeedState()), post)
+        actor.start(timeout=PATIENCE)
+        assert exchange.finished.wait(PATIENCE)
+        end = max(trades.ticks[-1].time for trades in core.messages if isinstance(trades, Trades))
+        deadline = time.monotonic() + PATIENCE
+        pause = threading.Event()
+        while not any(isinstance(m, MarketTime) and m.at > end for m in core.messages) and time.monotonic() < deadline:
+            pause.wait(0.02)
+        assert actor.stop(timeout=PATIENCE)
+    assert not [letter for letter in post.dead_letters if letter.to == "feed" and "stopped" not in letter.reason]
+    return list(core.messages)
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
+    """One play of both files."""
+    return play(tmp_path_factory.mktemp("played"), 50_000)
+
+
+def of(messages: list[Any], kind: type, symbol: str | None = None) -> list[Any]:
+    return [m for m in messages if isinstance(m, kind) and (symbol is None or m.symbol == symbol)]
+
+
+@pytest.mark.parametrize("symbol", [BTC, BIP])
+def test_every_trade_of_the_file_comes_once_and_in_order(played: list[Any], symbol: str) -> None:
+    ticks = [tick for trades in of(played, Trades, symbol) if trades.source == "feed" for tick in trades.ticks]
+    traded = sum(minute % 7 != 3 for minute in range(MINUTES))
+    assert len(ticks) == 4 * traded
+    assert [tick.trade_id for tick in ticks] == list(range(ticks[0].trade_id, ticks[0].trade_id + len(ticks)))
+    assert [tick.time for tick in ticks] == sorted(tick.time for tick in ticks)
+    volume = sum(12 + minute % 5 for minute in range(MINUTES) if minute % 7 != 3)
+    assert sum(tick.size for tick in ticks) == volume
+
+
+def test_a_whole_play_is_one_connection_without_loss(played: list[Any]) -> None:
+    assert len(of(played, FeedUp)) == 1
+    assert of(played, FeedDown) == []
+    assert of(played, Gap) == []
+    assert sorted(snapshot.symbol for snapshot in of(played, Snapshot)) == [BIP, BTC]
+
+
+def test_quotes_stand_around_every_trade(played: list[Any]) -> None:
+    for trades in of(played, Trades):
+        if trades.source == "feed":
+            for tick in trades.ticks:
+                assert tick.bid is not None
+                assert tick.ask is not None
+                assert Decimal(0) <= tick.ask - tick.bid
+                assert tick.aggressor in ("buy", "sell")
+
+
+def test_market_time_never_passes_a_trade_still_to_come(played: list[Any]) -> None:
+    reached = None
+    for message in played:
+        if isinstance(message, MarketTime):
+            assert reached is None or message.at > reached
+            reached = message.at
+        elif isinstance(message, Trades) and message.source == "feed" and reached is not None:
+            assert message.ticks[0].time >= reached - timedelta(microseconds=1)
+
+
+def test_two_plays_of_one_file_give_the_core_the_same_trades_and_times(played: list[Any], tmp_path: Path) -> None:
+    again = play(tmp_path, 50_000)
+
+    def inputs(messages: list[Any]) -> list[Any]:
+        first = next(n for n, m in enumerate(messages) if isinstance(m, Trades) and m.source == "feed")
+        return [m for m in messages[first:] if isinstance(m, Trades | MarketTime)]
+
+    ours, theirs = inputs(played), inputs(again)
+    shorter = min(len(ours), len(theirs))
+    assert ours[:shorter] == theirs[:shorter]
+    assert abs(len(ours) - len(theirs)) <= 5

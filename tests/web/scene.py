@@ -1,0 +1,211 @@
+"""A daemon's database as the panel meets it: filled with real events by the journal's own writer."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from flask import Flask
+from sqlalchemy import delete, insert, update
+
+from actors.messages import (
+    AccountOpened,
+    EntryTriggered,
+    Event,
+    HaltChanged,
+    PositionClosed,
+    PositionOpened,
+    Quote,
+    SetupsReplaced,
+)
+from atlas.market.bar import Tick
+from atlas.money.book import AccountState, Position
+from atlas.strat.setup import ContinuityReading, Setup, Side
+from db.batch import batch_of
+from db.engine import connect
+from db.models import AccountRow, DaemonRow, HealthRow
+from db.writer import Extras, Writer
+from web import PanelConfig, create_app
+
+NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
+FRAMES = ("1M", "1w", "1d", "1h")
+
+
+def reading(side: Side, agree: int = 3) -> ContinuityReading:
+    """A continuity reading of the 1h frames."""
+    return ContinuityReading(side, "open", FRAMES, FRAMES[:agree], FRAMES[agree:], (), 3)
+
+
+def position(name: str = "2U-1-2U", side: Side = "long", **changes: Any) -> Position:
+    """An open long of 10 contracts of 0.01 BTC: entry 60,000, stop 59,400, target 61,200, so 1 R is 600 or $60."""
+    up = 1 if side == "long" else -1
+    opened = Position(
+        id=f"BIP-20DEC30-CDE:1h:20260701T1000:{name}:{side}",
+        symbol="BIP-20DEC30-CDE",
+        timeframe="1h",
+        setup=name,
+        family="2-1",
+        side=side,
+        contract_size=Decimal("0.01"),
+        contracts=Decimal(10),
+        entry_contracts=Decimal(10),
+        entry_price=Decimal(60000),
+        entry_reference=Decimal(60000),
+        entry_time=NOW - timedelta(minutes=50),
+        stop=Decimal(60000 - up * 600),
+        first_stop=Decimal(60000 - up * 600),
+        target=Decimal(60000 + up * 1200),
+        invalidation=Decimal(60000 - up * 600),
+        entry_bar_end=NOW,
+        leverage=Decimal("4.1"),
+        tier="overnight",
+        margin=Decimal("1463.41"),
+        liquidation=Decimal("47754"),
+        worst=Decimal(59900),
+        best=Decimal(60300),
+        fees=Decimal("5.70"),
+        detection=reading(side),
+        at_trigger=reading(side),
+        setup_time=NOW - timedelta(hours=2),
+        risk_at_entry=Decimal("71.40"),
+    )
+    return msgspec.structs.replace(opened, **changes)
+
+
+def closed(opened: Position, at: str, reason: str, gross: str, minutes: int = 10) -> Position:
+    """The same position after 40 minutes, with its exit `minutes` before NOW."""
+    return msgspec.structs.replace(
+        opened,
+        entry_time=NOW - timedelta(minutes=minutes + 40),
+        contracts=Decimal(0),
+        exit_price=Decimal(at),
+        exit_time=NOW - timedelta(minutes=minutes),
+        exit_reason=reason,
+        gross=Decimal(gross),
+        fees=Decimal("11.40"),
+        margin=Decimal(0),
+    )
+
+
+def setup(trigger: str, side: Side = "long", symbol: str = "BIP-20DEC30-CDE", **changes: Any) -> Setup:
+    """A waiting 1h setup with a risk of 300 and a target 450 beyond the trigger."""
+    level, up = Decimal(trigger), 1 if side == "long" else -1
+    made = Setup(
+        id=f"{symbol}:1h:{trigger}:{side}",
+        symbol=symbol,
+        timeframe="1h",
+        name="2D-1-?",
+        family="2-1",
+        side=side,
+        setup_time=NOW - timedelta(hours=1),
+        valid_from=NOW,
+        valid_until=NOW + timedelta(hours=1),
+        trigger=level,
+        stop=level - up * 300,
+        target=level + up * 450,
+        opposite_level=level - up * 300,
+        two_sided=True,
+        measured=False,
+    )
+    return msgspec.structs.replace(made, **changes)
+
+
+def triggered(position: Position) -> EntryTriggered:
+    """The trigger a position came from, 10 before its entry."""
+    level = position.entry_price - (10 if position.side == "long" else -10)
+    cause = setup(str(level), position.side, position.symbol, id=position.id, timeframe=position.timeframe)
+    tick = Tick(1, position.entry_time, position.entry_price, Decimal(1))
+    return EntryTriggered(
+        cause, position.setup, tick, position.detection, position.at_trigger, True, False, rules="abc", version="0"
+    )
+
+
+class Daemon:
+    """Writes what a daemon writes, through the journal's own writer, notifications included."""
+
+    def __init__(self, url: str, account: str = "paper") -> None:
+        self.account = account
+        self.engine = connect(url)
+        with self.engine.begin() as connection:
+            connection.execute(
+                insert(AccountRow).values(name=account, created_at=NOW, fence=1, halts={}, updated_at=NOW)
+            )
+        self._writer = Writer(self.engine, account, 1)
+        self._input = 0
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.engine.dispose()
+
+    def write(self, *events: Event, quotes: tuple[Quote, ...] = ()) -> None:
+        """Commit events and quotes in one transaction."""
+        self._input += 1
+        written = self._writer.write([batch_of(events, input=self._input, at=NOW)], Extras(quotes))
+        assert written.refused == ()
+
+    def open_account(self, equity: int = 10000, reserved: str = "0") -> None:
+        """Deposit."""
+        self.write(AccountOpened(NOW, (), AccountState(Decimal(equity), Decimal(reserved))))
+        with self.engine.begin() as connection:
+            connection.execute(
+                update(AccountRow).values(
+                    reserved=Decimal(reserved), day="2026-07-01", day_start_equity=Decimal(equity)
+                )
+            )
+
+    def open(self, *positions: Position) -> None:
+        """Open positions, each by its trigger."""
+        for position in positions:
+            self.write(triggered(position), PositionOpened(position))
+
+    def end(self, position: Position) -> None:
+        """Close a position."""
+        self.write(PositionClosed(position))
+
+    def quote(self, price: str, symbol: str = "BIP-20DEC30-CDE", seconds: int = 0) -> None:
+        """The last price."""
+        self.write(quotes=(Quote(symbol, NOW + timedelta(seconds=seconds), Decimal(price)),))
+
+    def wait_for(self, *setups: Setup, verified: bool = True) -> None:
+        """Replace the setups of one symbol and timeframe."""
+        continuity = {"long": reading("long"), "short": reading("short", 1)}
+        first = setups[0]
+        self.write(SetupsReplaced(first.symbol, first.timeframe, NOW, setups, continuity, verified))
+
+    def halt(self, **halts: str) -> None:
+        """Set the halts."""
+        self.write(HaltChanged(NOW, halts, 1))
+
+    def beat(self, **changes: Any) -> None:
+        """Say that the daemon runs, now."""
+        row = {
+            "account": self.account, "host": "vps", "pid": 4242, "started_at": NOW - timedelta(hours=9), "version": "0",
+            "fence": 1, "mode": "paper", "rules": "abc", "market_time": NOW, "feed": "up", "beat_at": NOW,
+        }  # fmt: skip
+        with self.engine.begin() as connection:
+            connection.execute(delete(DaemonRow).where(DaemonRow.account == self.account))
+            connection.execute(insert(DaemonRow).values(**{**row, **changes}))
+
+    def health(self, **states: str) -> None:
+        """One row per actor."""
+        with self.engine.begin() as connection:
+            for actor, state in states.items():
+                connection.execute(
+                    insert(HealthRow).values(
+                        account=self.account, actor=actor, state=state, waiting=0, restarts=0, updated_at=NOW,
+                        last_progress=NOW, last_error="it broke" if state != "running" else None,
+                    )
+                )  # fmt: skip
+
+
+def make_panel(url: str, clock: Callable[[], datetime] = lambda: NOW, **settings: Any) -> Flask:
+    """Return the application over a database."""
+    return create_app(PanelConfig(database_url=url, clock=clock, **settings))
+
+
+def dispose(app: Flask) -> None:
+    """Let go of the application's connections, so that its database can be dropped."""
+    app.extensions["broadcast"].close()
+    assert app.extensions["broadcast"].join(timeout=20)
+    app.extensions["engine"].dispose()

@@ -1,0 +1,33 @@
+"""/healthz: this process answers. /readyz: the verdict on the whole system, with its reasons."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from flask import Blueprint, Response, jsonify
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
+
+from db.engine import name_of, reason_of
+from web.overview import overview
+
+
+def blueprint(engine: Engine, account: str | None, clock: Callable[[], datetime]) -> Blueprint:
+    """Return the routes `/healthz` and `/readyz`."""
+    routes = Blueprint("health", __name__)
+
+    @routes.get("/healthz")
+    def process() -> Response:
+        return jsonify({"ok": True})
+
+    @routes.get("/readyz")
+    def verdict() -> tuple[Response, int]:
+        try:
+            with engine.connect() as connection:
+                system = overview(connection, account, clock())["system"]
+        except DBAPIError as error:
+            # The database is one of the reasons, in the same shape as the others.
+            reason = f"{name_of(engine.url)}: {reason_of(error)}"
+            system = {"verdict": "down", "reasons": [{"level": "down", "text": reason}]}
+        return jsonify(system), 503 if system["verdict"] == "down" else 200
+
+    return routes
