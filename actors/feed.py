@@ -14,7 +14,7 @@ import msgspec
 
 from actors.feed_clock import believe, plausible, release
 from actors.feed_reader import Connected, Disconnected, FrameArrived, Line
-from actors.feed_state import Best, Connection, FeedOptions, FeedState, by_canonical, canonical, missing
+from actors.feed_state import Best, Connection, FeedOptions, FeedState, by_canonical, canonical, listed, missing
 from actors.feed_trades import Printed, Quotes, TradeMemory, leave, printed, take
 from actors.messages import (
     Alert,
@@ -114,7 +114,7 @@ class Feed(Behaviour[FeedState]):
 
     def _lose(self, now: datetime, reason: str) -> Iterator[Effect]:
         """Give the connection up: tell the core what it must no longer trust, and come back after a while."""
-        state, options = self.state, self._options
+        state = self.state
         self._line.close(state.connection.number)
         if reason != state.down_reason:
             state.down_reason = reason
@@ -128,10 +128,8 @@ class Feed(Behaviour[FeedState]):
         for memory in state.memories.values():
             leave(memory)
         state.connection = Connection(state.connection.number + 1)
-        longest = min(options.longest_backoff, options.shortest_backoff * 2.0 ** min(state.failures, 20))
+        yield AfterWall(self._options.backoff(state.failures, self._jitter()), Reconnect(state.connection.number))
         state.failures += 1
-        # Full jitter, but never at once: connections are limited to 8 a second (coinbase.md 1.1).
-        yield AfterWall(max(0.05, self._jitter() * longest), Reconnect(state.connection.number))
 
     # ── frames ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -185,7 +183,7 @@ class Feed(Behaviour[FeedState]):
         if connection.up_since is not None or connection.connected is None or isinstance(frame, Subscriptions):
             return None
         if wall - connection.connected > timedelta(seconds=options.acknowledge_seconds):
-            return f"not acknowledged: {_listed(missing(connection.acknowledged, self._product_ids))}"
+            return f"not acknowledged: {listed(missing(connection.acknowledged, self._product_ids))}"
         return None
 
     def _malformed(self, now: datetime, raw: bytes, reason: str) -> Iterator[Effect]:
@@ -208,9 +206,9 @@ class Feed(Behaviour[FeedState]):
             return
         if connection.up_since is None and "market_trades" not in frame.channels:
             return  # The acknowledgement of an earlier channel: the last one is still to come.
-        reason = f"not acknowledged: {_listed(lacking)}"
+        reason = f"not acknowledged: {listed(lacking)}"
         yield from self._alert(
-            now, "missing", f"The exchange does not acknowledge {_listed(lacking)}: correct exchange.products"
+            now, "missing", f"The exchange does not acknowledge {listed(lacking)}: correct exchange.products"
         )
         yield from self._lose(now, reason)
 
@@ -262,21 +260,21 @@ class Feed(Behaviour[FeedState]):
         if new.not_dense:
             yield from self._alert(now, f"ids of {product_id}", f"Trade ids of {product_id} skip: losses cannot be "
                                    f"told from them any more")  # fmt: skip
+        state.handed_over = True
+        if new.ticks:
+            newest = new.ticks[-1]
+            state.newest = max(state.newest or newest.time, newest.time)
+            if state.newest > now:  # Whether the exchange is behind, heartbeats tell; a quiet product's trade is old.
+                yield from self._measure_drift(now)
         for symbol in self._symbols[product_id]:
             if new.lost is not None:
                 yield Send("core", Gap(symbol, new.since, new.lost))
             if new.ticks:
                 yield Send("core", Trades(symbol, new.ticks, "snapshot" if trades.snapshot else "feed"))
-        state.handed_over = True
-        if new.ticks:
-            newest = new.ticks[-1]
-            state.newest = max(state.newest or newest.time, newest.time)
-            if not trades.snapshot:
-                best = self._best(product_id)
-                best.price, best.at, best.changed = newest.price, newest.time, True
-                yield from self._quote(now, product_id, best)
-            if state.newest > now:  # Whether the exchange is behind, heartbeats tell; a quiet product's trade is old.
-                yield from self._measure_drift(now)
+        if new.ticks and not trades.snapshot:
+            best = self._best(product_id)
+            best.price, best.at, best.changed = newest.price, newest.time, True
+            yield from self._quote(now, product_id, best)
         if trades.snapshot:
             yield from self._snapshot(product_id, trades.at, min((tick.time for tick in trades.ticks), default=None))
 
@@ -294,10 +292,10 @@ class Feed(Behaviour[FeedState]):
         believed = self._options.clock == "venue" or believe(state.clock, at, wall)
         yield from self._let_pass(now, wall)
         if believed:
-            if state.newest is None or at > state.newest:
-                state.newest = at
-                yield Send("core", MarketTime(at))
+            before, state.newest = state.newest, max(state.newest or at, at)
             yield from self._measure_drift(now)
+            if before is None or at > before:
+                yield Send("core", MarketTime(at))
             if connection.up_since is not None and not connection.quarantine.held:
                 # A product without any recent trade is in no snapshot; whoever waits for one must be told.
                 for product_id in [known for known in self._symbols if known not in connection.snapshots]:
@@ -323,7 +321,7 @@ class Feed(Behaviour[FeedState]):
             yield from self._hand_over(now, trades)
 
     def _measure_drift(self, now: datetime) -> Iterator[Effect]:
-        """Halt entries while the exchange's newest stamp and this machine's clock are too far apart.
+        """Halt entries while the newest stamp and this machine's clock are too far apart; before what is stamped so.
 
         The first measurement always speaks: a halt may be left over from before a restart.
         """
@@ -350,10 +348,3 @@ class Feed(Behaviour[FeedState]):
         if last is None or now - last >= ALERT_EVERY:
             self.state.alerted[name] = now
             yield Send("journal", Alert(kind="feed", name=f"{name}:{now:%Y%m%dT%H%M%S}", at=now, text=text))
-
-
-def _listed(lacking: dict[str, tuple[str, ...]]) -> str:
-    """Return `market_trades of BTC-USD, ETH-USD; heartbeats`."""
-    return "; ".join(
-        channel if ids == (channel,) else f"{channel} of {', '.join(ids)}" for channel, ids in lacking.items()
-    )

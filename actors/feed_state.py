@@ -33,6 +33,13 @@ class FeedOptions(msgspec.Struct, frozen=True):
     steady_seconds: float = 30.0
     """A connection that has been up for so long was a good one: the back-off begins anew."""
 
+    def backoff(self, failures: int, jitter: float) -> float:
+        """Return the seconds before the next attempt: full jitter, `jitter` in [0, 1) of a limit that doubles.
+
+        Never at once: connections are limited to 8 a second (coinbase.md 1.1).
+        """
+        return max(0.05, jitter * min(self.longest_backoff, self.shortest_backoff * 2.0 ** min(failures, 20)))
+
 
 class Best(msgspec.Struct):
     """The last ticker of one product on this connection, and the last trade; `told` is when a Quote was last sent."""
@@ -111,3 +118,10 @@ def missing(acknowledged: Mapping[str, Iterable[str]], product_ids: Iterable[str
         if absent:
             lacking[channel] = absent
     return lacking
+
+
+def listed(lacking: Mapping[str, tuple[str, ...]]) -> str:
+    """Return what is lacking as text: `heartbeats; market_trades of BTC-USD, ETH-USD`."""
+    return "; ".join(
+        channel if ids == (channel,) else f"{channel} of {', '.join(ids)}" for channel, ids in lacking.items()
+    )

@@ -104,5 +104,9 @@ class Rules(msgspec.Struct, frozen=True):
     account: AccountRules = AccountRules()
 
     def fingerprint(self) -> str:
-        """Return the first 12 hex digits of the SHA-256 of the rules, sorted: the same rules, the same text."""
-        return sha256(msgspec.json.encode(self, order="sorted")).hexdigest()[:12]
+        """Return the first 12 hex digits of the SHA-256 of the rules, sorted: the same rules, the same text.
+
+        The account's name decides nothing and is left out.
+        """
+        nameless = msgspec.structs.replace(self, account=msgspec.structs.replace(self.account, name=""))
+        return sha256(msgspec.json.encode(nameless, order="sorted")).hexdigest()[:12]

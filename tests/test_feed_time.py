@@ -179,12 +179,12 @@ def test_drift_at_the_limit_is_allowed() -> None:
     assert only(bench.heartbeat(after(1), after(6.1)), Halt) != []
 
 
-def test_a_trade_ahead_of_this_machine_halts_without_waiting_for_a_heartbeat() -> None:
+def test_a_trade_ahead_of_this_machine_halts_before_it_can_trigger_anything() -> None:
     bench = Bench()
     bench.heartbeat(NOON, NOON)
     assert [type(message) for message in only(bench.trades((1, after(30)), wall=after(1)), Trades, Halt)] == [
-        Trades,
         Halt,
+        Trades,
     ]
 
 
@@ -246,7 +246,7 @@ def test_two_heartbeats_that_agree_move_market_time_and_halt_for_drift() -> None
     bench.heartbeat(NOON, NOON)
     bench.heartbeat(after(3600), after(1))
     heard = only(bench.heartbeat(after(3601), after(2)), MarketTime, Halt)
-    assert [type(message) for message in heard] == [MarketTime, Halt]
+    assert [type(message) for message in heard] == [Halt, MarketTime]
 
 
 def test_with_this_machine_two_minutes_slow_the_market_is_believed_after_two_heartbeats() -> None:
@@ -254,7 +254,7 @@ def test_with_this_machine_two_minutes_slow_the_market_is_believed_after_two_hea
     assert only(bench.trades((1, after(119)), wall=NOON, kind="snapshot"), Trades, Snapshot) == []
     assert only(bench.heartbeat(after(120), after(0.5)), MarketTime) == []
     heard = only(bench.heartbeat(after(121), after(1.5)), Trades, Snapshot, MarketTime, Halt)
-    assert [type(message) for message in heard] == [Trades, Halt, Snapshot, MarketTime]
+    assert [type(message) for message in heard] == [Halt, Trades, Snapshot, MarketTime]
     assert only(bench.trades((2, after(122)), wall=after(2.5)), Trades)
 
 

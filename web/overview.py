@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row
 
 from web import queries
 from web.position import LivePosition, live_position
-from web.verdict import verdict
+from web.verdict import feed_state, verdict
 
 TRADES = 12
 SETUPS = 24
@@ -37,7 +37,7 @@ def overview(connection: Connection, account: str | None, now: datetime) -> Sect
         "name": name,
         "account": _account(row, positions),
         "system": verdict(daemon, row.halts, actors, now, opened=row.cash is not None),
-        "daemon": _daemon(daemon),
+        "daemon": _daemon(daemon, row.halts),
         "positions": [_position(position) for position in positions],
         "trades": [_trade(trade) for trade in queries.closed_positions(connection, name, TRADES)],
         "setups": [_setup(setup) for setup in setups],
@@ -178,7 +178,7 @@ def _actor(row: Row[Any]) -> Section:
     }
 
 
-def _daemon(row: Row[Any] | None) -> Section | None:
+def _daemon(row: Row[Any] | None, halts: dict[str, str]) -> Section | None:
     if row is None:
         return None
     return {
@@ -187,7 +187,7 @@ def _daemon(row: Row[Any] | None) -> Section | None:
         "version": row.version,
         "mode": row.mode,
         "rules": row.rules,
-        "feed": row.feed,
+        "feed": feed_state(row, halts),
         "started_at": iso(row.started_at),
         "stopped_at": iso(row.stopped_at),
         "market_time": iso(row.market_time),

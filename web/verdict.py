@@ -31,7 +31,7 @@ def verdict(
     elif now - daemon.beat_at > BEAT_LIMIT:
         reasons.append(("down", f"no sign of life from ATLAS for {age(now - daemon.beat_at)} (process {daemon.pid})"))
     else:
-        reasons += _running(daemon, actors)
+        reasons += _running(feed_state(daemon, halts), actors)
     reasons += [("warning", f"entries halted ({source}): {reason}") for source, reason in sorted((halts or {}).items())]
     if daemon is not None and not opened:
         reasons.append(("warning", "the account has no deposit yet"))
@@ -42,10 +42,19 @@ def verdict(
     }
 
 
-def _running(daemon: Row[Any], actors: Sequence[Row[Any]]) -> list[tuple[Level, str]]:
+def feed_state(daemon: Row[Any], halts: Mapping[str, str] | None) -> str:
+    """Return the feed's state: as the daemon wrote it, else as its halts and its market time tell."""
+    if daemon.feed is not None:
+        return str(daemon.feed)
+    if halts and "feed" in halts:
+        return f"down: {halts['feed']}"
+    return FEED_UP if daemon.market_time is not None else "not up yet"
+
+
+def _running(feed: str, actors: Sequence[Row[Any]]) -> list[tuple[Level, str]]:
     reasons: list[tuple[Level, str]] = []
-    if daemon.feed != FEED_UP:
-        reasons.append(("down", f"the feed is {daemon.feed or 'not up yet'}"))
+    if feed != FEED_UP:
+        reasons.append(("down", f"the feed is {feed}"))
     for actor in actors:
         if actor.state in GOOD_STATES:
             continue

@@ -103,7 +103,7 @@ def backup(choice: Choice, file: Path | None, force: bool, as_json: bool) -> Non
     if as_json:
         print_json({"file": str(path), "bytes": size})
     else:
-        click.echo(f"{path}: {size / 1e6:.1f} MB")
+        click.echo(f"{path}: {size:,} bytes")
 
 
 @db.command()
@@ -190,10 +190,10 @@ def _look(choice: Choice) -> tuple[dict[str, Any], AtlasError | None]:
         running = server.status()
         found |= {"running": running.running, "pid": running.pid, "version": running.version,
                   "data_dir": str(running.data_dir), "socket_dir": str(running.socket_dir)}  # fmt: skip
-    found |= {"revision": None, "head": migrate.head()}
+    found |= {"where": None, "revision": None, "head": migrate.head()}
     try:
         url = _running_url(choice)
-        found["database"] = name_of(url)
+        found["where"] = name_of(url)
         if server is not None and not server.database_exists(choice.database):
             raise DatabaseError(f"there is no database {choice.database!r} yet: `atlas db upgrade` makes it")
         found["revision"] = migrate.current(url)

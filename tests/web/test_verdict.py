@@ -36,7 +36,7 @@ def test_a_daemon_that_never_ran_is_not_ready(daemon: Daemon, client: FlaskClien
         ({"beat_at": NOW - timedelta(minutes=5)}, "no sign of life from ATLAS for 5 min (process 4242)"),
         ({"stopped_at": NOW - timedelta(hours=1)}, "was stopped at 2026-07-01 11:00 UTC"),
         ({"feed": "down: silence for 30 s"}, "the feed is down: silence for 30 s"),
-        ({"feed": None}, "the feed is not up yet"),
+        ({"feed": None, "market_time": None}, "the feed is not up yet"),
     ],
 )
 def test_a_silent_stopped_or_blind_daemon_is_not_ready(
@@ -47,6 +47,15 @@ def test_a_silent_stopped_or_blind_daemon_is_not_ready(
     code, verdict, reasons = readyz(client)
     assert (code, verdict) == (503, "down")
     assert any(words in reason for reason in reasons), reasons
+
+
+def test_a_daemon_that_does_not_name_its_feed_is_judged_by_its_halts(daemon: Daemon, client: FlaskClient) -> None:
+    daemon.open_account()
+    daemon.beat(feed=None)
+    assert readyz(client) == (200, "ok", [])
+    daemon.halt(feed="silence for 5 s")
+    code, verdict, reasons = readyz(client)
+    assert (code, verdict, reasons[0]) == (503, "down", "the feed is down: silence for 5 s")
 
 
 def test_a_halt_is_a_warning_with_its_reason(daemon: Daemon, client: FlaskClient) -> None:

@@ -20,7 +20,7 @@ function localTimes(root) {
   const today = new Date().toDateString();
   for (const element of root.querySelectorAll("time[datetime]")) {
     const at = new Date(element.dateTime);
-    const clock = at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+    const clock = at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
     const day = at.toLocaleDateString([], { day: "numeric", month: "short" });
     element.textContent = at.toDateString() === today ? clock : `${day} ${clock}`;
   }
