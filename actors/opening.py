@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from actors.messages import History, HistoryFailed, ProductsListed
+from actors.messages import FeedDown, FeedUp, History, HistoryFailed, ProductsListed
 from actors.runtime.dispatch import Dispatch
 from atlas.errors import ExchangeError
 
@@ -13,18 +13,26 @@ _log = logging.getLogger(__name__)
 
 
 class CoreAddress:
-    """The core by name: what is told to it is one numbered input. Notes which products have their first history."""
+    """The core by name: what is told to it is one numbered input.
+
+    Notes which products have their first history, and in `feed` whether the feed is up, as health shows it.
+    """
 
     def __init__(self, core: Dispatch, symbols: Sequence[str]) -> None:
         self._core = core
         self._missing = {*symbols, ProductsListed.__name__}
         self._failures: dict[str, str] = {}
         self._changed = threading.Condition()
+        self.feed = "down: not connected yet"
 
     def tell(self, message: Any) -> None:
         """Take an input, from any thread."""
         self._core.put(message)
-        if isinstance(message, History | HistoryFailed | ProductsListed):
+        if isinstance(message, FeedUp):
+            self.feed = "up"
+        elif isinstance(message, FeedDown):
+            self.feed = f"down: {message.reason}"
+        elif isinstance(message, History | HistoryFailed | ProductsListed):
             with self._changed:
                 if isinstance(message, HistoryFailed):
                     self._failures[message.symbol] = message.reason

@@ -12,20 +12,13 @@ import random
 import socket
 import sys
 import threading
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 import msgspec
 
-from actors.alerter import Alerter, AlerterState, AlertRules
-from actors.alerter_discord import Webhook
 from actors.entry_monitor import EntryState
-from actors.feed import Feed
-from actors.feed_reader import LineOptions, SocketLine
-from actors.feed_state import FeedOptions, FeedState, subscriptions
-from actors.history import HistoryActor, HistoryState, closed_wanted
 from actors.journal import HealthSeen, Journal, JournalState
 from actors.messages import (
     Alert,
@@ -40,6 +33,7 @@ from actors.messages import (
     encode,
 )
 from actors.opening import CoreAddress, HistoryGate, Ticker
+from actors.outer_roles import alerter_role, feed_role, history_role
 from actors.paper_broker import BrokerState, Holding
 from actors.risk_monitor import DAILY_LOSS, Managed, RiskState
 from actors.roles import CoreStates, Decider, core_roles
@@ -51,9 +45,8 @@ from actors.runtime.post import Post
 from actors.runtime.recorder import Codec, Recorder
 from actors.runtime.recording import last_number
 from actors.runtime.supervisor import Supervisor
-from actors.runtime.threads import OwnThread
+from actors.runtime.threads import OwnThread, utc_now
 from actors.runtime.watch import Child
-from actors.scanner import frames_needed
 from atlas import __version__
 from atlas.config import Settings
 from atlas.errors import AtlasError, UnavailableError
@@ -130,7 +123,7 @@ class System:
         post = Post()
         supervisor = Supervisor(post, lambda reason: self.end(70, reason))
         spool = Spool(places.spool)
-        recorder = Recorder(places.recording, Codec(encode=encode, decode=decode), lambda: datetime.now(UTC))
+        recorder = Recorder(places.recording, Codec(encode=encode, decode=decode), utc_now)
         urgent = Urgent()
         store = Store(
             Writer(engine, self._account, lock.fence), spool, sync=recorder.sync, renew=lock.renew, urgent=urgent
@@ -139,7 +132,7 @@ class System:
         with session(engine) as connection:
             states, before, number = self._states(connection, products)
             number = max(number, last_number(places.recording))
-            market.save_products(connection, products, datetime.now(UTC))
+            market.save_products(connection, products, utc_now())
         decider = Decider(self._rules, settings.exchange.products, __version__)
         self._describe(decider)
 
@@ -152,18 +145,22 @@ class System:
         core.put(MarketTime(at))
         core.put(Halt("feed", feed_down))
 
+        def keep(listed: tuple[Product, ...]) -> None:
+            with session(engine) as connection:
+                market.save_products(connection, listed, utc_now())
+
         children: list[Child] = [
             recorder,
-            OwnThread(self._journal(store), post),
-            OwnThread(self._alerter(Outbox(engine, self._account, urgent)), post),
+            OwnThread(_journal_role(store), post),
+            OwnThread(alerter_role(settings, Outbox(engine, self._account, urgent), random.random), post),
             core,
-            OwnThread(self._history(engine), post),
+            OwnThread(history_role(settings, self._rest, keep, random.random), post),
             HistoryGate(address),
-            OwnThread(self._feed(post, core), post),
+            OwnThread(feed_role(settings, post, core, random.random), post),
             Ticker("commands", 0.0, lambda: self._take_commands(engine, post)),
-            Ticker("beat", BEAT_EVERY, lambda: self._beat(engine, lock, core, supervisor, post)),
+            Ticker("beat", BEAT_EVERY, lambda: self._beat(engine, lock, core, address, supervisor, post)),
         ]
-        started = datetime.now(UTC)
+        started = utc_now()
         try:
             supervisor.start(children, START_TIMEOUT)
             post.send("system", "journal", self._alert("start", started, f"ATLAS {__version__} is running"))
@@ -189,7 +186,7 @@ class System:
             self._code = 70
 
     def _alert(self, kind: str, started: datetime, text: str, critical: bool = False) -> Alert:
-        return Alert(kind, f"{started:%Y%m%dT%H%M%S}", datetime.now(UTC), text, critical)
+        return Alert(kind, f"{started:%Y%m%dT%H%M%S}", utc_now(), text, critical)
 
     def _look_at_exchange(self) -> tuple[datetime, tuple[Product, ...]]:
         """Return the exchange's time and the products; an exchange out of reach or an unknown product ends it here."""
@@ -262,70 +259,6 @@ class System:
         used = rebuild.used_setups(connection, name, before)
         return CoreStates(broker, risk, EntryState(used=used)), before, number
 
-    # ── the actors on threads of their own ──────────────────────────────────────────────────────────────────────────
-
-    def _journal(self, store: Store) -> Role[Any]:
-        return Role(
-            name="journal",
-            make=lambda state: Journal(state, store),
-            state=JournalState(),
-            policy=Policy(limit=5, window=60, action="exit"),
-            tail=0,
-        )
-
-    def _alerter(self, outbox: Outbox) -> Role[Any]:
-        settings = self._settings.discord
-        url = settings.webhook_url.get_secret_value()
-        webhook = Webhook(url) if url else None
-        rules = AlertRules(off=(*AlertRules().off, *settings.off))
-        return Role(
-            name="alerter",
-            make=lambda state: Alerter(state, outbox, webhook, random.random, account=self._account, rules=rules),
-            state=AlerterState(),
-            policy=Policy(limit=10, window=300, action="retire"),
-            tail=0,
-        )
-
-    def _history(self, engine: Any) -> Role[Any]:
-        wanted = closed_wanted(frames_needed(self._rules.strat))
-
-        def keep(products: tuple[Product, ...]) -> None:
-            with session(engine) as connection:
-                market.save_products(connection, products, datetime.now(UTC))
-
-        def make(state: HistoryState) -> HistoryActor:
-            return HistoryActor(
-                self._settings.exchange.products, wanted, self._rest, jitter=random.random, keep=keep, state=state
-            )
-
-        return Role(
-            name="history", make=make, state=HistoryState(), policy=Policy(limit=10, window=300, action="exit"), tail=0
-        )
-
-    def _feed(self, post: Post, core: Core) -> Role[Any]:
-        exchange, feed = self._settings.exchange, self._settings.feed
-        line = SocketLine(
-            exchange.ws_url,
-            subscriptions(exchange.products),
-            lambda message: post.send("feed reader", "feed", message),
-            clock=lambda: datetime.now(UTC),
-            monotonic=monotonic,
-            options=LineOptions(silence=feed.silence_seconds, waits=feed.clock == "venue"),
-            backlog=core.waiting,
-        )
-        options = FeedOptions(
-            clock=feed.clock,
-            silence_seconds=feed.silence_seconds,
-            heartbeat_seconds=feed.heartbeat_seconds,
-            max_drift_seconds=feed.max_drift_seconds,
-        )
-        return Role(
-            name="feed",
-            make=lambda state: Feed(exchange.products, line, jitter=random.random, options=options, state=state),
-            state=FeedState(),
-            policy=Policy(limit=10, window=300, action="exit"),
-        )
-
     # ── what goes on beside them ────────────────────────────────────────────────────────────────────────────────────
 
     def _take_commands(self, engine: Any, post: Post) -> None:
@@ -355,8 +288,21 @@ class System:
                 return
         post.send("commands", RISK, made)
 
-    def _beat(self, engine: Any, lock: AccountLock, core: Core, supervisor: Supervisor, post: Post) -> None:
+    def _beat(
+        self, engine: Any, lock: AccountLock, core: Core, address: CoreAddress, supervisor: Supervisor, post: Post
+    ) -> None:
         """Say that the daemon lives, and how its actors are."""
         post.send("system", "journal", HealthSeen(tuple(supervisor.health())))
         with session(engine) as connection:
-            daemon.beat(connection, self._account, lock.fence, core.market_time, None)
+            daemon.beat(connection, self._account, lock.fence, core.market_time, address.feed)
+
+
+def _journal_role(store: Store) -> Role[Any]:
+    """Return the role of the one writer; without it ATLAS must not go on."""
+    return Role(
+        name="journal",
+        make=lambda state: Journal(state, store),
+        state=JournalState(),
+        policy=Policy(limit=5, window=60, action="exit"),
+        tail=0,
+    )

@@ -4,29 +4,30 @@ The rules of trading (`atlas.rules`) are sections of their own with the same nam
 Unknown keys and wrong values are errors that name the key, the value and what would be right.
 """
 
+import copy
 import difflib
+import math
 import os
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_origin
+from urllib.parse import urlsplit
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, create_model
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from atlas.errors import ConfigurationError, CredentialError
-from atlas.market.timeframes import require
-from atlas.risk import SWITCHABLE
 from atlas.rules import AccountRules, FeeRules, GateRules, MarginRules, Rules, SizingRules, StratRules
-from atlas.strat.continuity import validate
-from atlas.strat.setup import FAMILIES
+from atlas.rules_check import check
 
-POSITION_POLICIES = ("one_per_product", "one_per_timeframe", "unlimited")
-"""The policies the risk monitor carries out; `flip` is judged by atlas.risk but not carried out yet."""
 COINBASE_WS = "wss://advanced-trade-ws.coinbase.com"
 COINBASE_REST = "https://api.coinbase.com"
+PLACES = ("atlas.toml", "~/.config/atlas/atlas.toml", "/etc/atlas/atlas.toml")
+"""Where a configuration file is looked for when none is named; the first there is."""
 
 
 def _section(rules: type[msgspec.Struct]) -> Any:
@@ -118,6 +119,10 @@ _SECRETS = {
     "ATLAS_DATABASE_URL": ("database", "url"),
 }
 """Names honoured beside ATLAS_…, as environment variables and as systemd credentials; a later row wins."""
+_NO_SETTINGS = ("ATLAS_CONFIG", "ATLAS_DATA_DIR", "ATLAS_DATABASE_URL")
+"""Names of ours that are not section and key."""
+_TYPO = 0.85
+"""How like a setting another ATLAS_… name must be to count as a slip of the pen; others may belong to anything."""
 
 
 class Settings(BaseSettings):
@@ -150,7 +155,7 @@ class Settings(BaseSettings):
         """Return the rules of trading these settings hold, checked against one another."""
         sections: dict[str, Any] = {name: struct(**getattr(self, name).model_dump()) for name, struct in _RULES.items()}
         rules = Rules(mode=self.mode, **sections)
-        _check(rules)
+        check(rules)
         return rules
 
 
@@ -164,37 +169,65 @@ def load(path: Path | None = None, overrides: dict[str, Any] | None = None) -> S
 
     Without `path`: ATLAS_CONFIG, ./atlas.toml, ~/.config/atlas/atlas.toml, /etc/atlas/atlas.toml, the first there is.
     """
-    where, tree = _file(path)
+    file = location(path)
     _check_environment()
-    for layer in (_honoured(), EnvSettingsSource(_Settings)(), overrides or {}):
-        merge(tree, layer)
+    environment = _honoured()
+    merge(environment, _Environment(_Settings)())
+    layers = (
+        ("the settings" if file is None else str(file), {} if file is None else _read(file)),
+        ("the environment", environment),
+        ("the command line", overrides or {}),
+    )
+    tree: dict[str, Any] = {}
+    for _, layer in layers:
+        merge(tree, copy.deepcopy(layer))
     try:
         settings = _Settings(**tree)
     except ValidationError as error:
-        raise ConfigurationError(_one_line(error, where)) from None
+        raise ConfigurationError(_one_line(error, layers)) from None
     key, secret = settings.coinbase.api_key.get_secret_value(), settings.coinbase.api_secret.get_secret_value()
     if bool(key) != bool(secret):
         have, lack = ("COINBASE_API_KEY", "COINBASE_API_SECRET") if key else ("COINBASE_API_SECRET", "COINBASE_API_KEY")
         raise CredentialError(f"{have} is set but {lack} is not: set both, or neither (market data needs no key)")
+    _check_outside(settings)
     settings.rules()
     return settings
 
 
-def _file(path: Path | None) -> tuple[str, dict[str, Any]]:
-    """Return the name and the content of the first configuration file there is, or an empty one."""
-    named = path or (Path(os.environ["ATLAS_CONFIG"]) if os.environ.get("ATLAS_CONFIG") else None)
-    if named is not None and not named.is_file():
-        raise ConfigurationError(f"configuration file {named} does not exist: create it, or leave the option out")
-    places = (
-        [named] if named else [Path("atlas.toml"), Path("~/.config/atlas/atlas.toml"), Path("/etc/atlas/atlas.toml")]
-    )
-    for place in (place.expanduser() for place in places):
-        if place.is_file():
-            try:
-                return str(place), tomllib.loads(place.read_text(encoding="utf-8"), parse_float=Decimal)
-            except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-                raise ConfigurationError(f"{place} is not valid TOML: {error}") from None
-    return "the settings", {}
+def location(path: Path | None = None) -> Path | None:
+    """Return the configuration file `load` reads, None if there is none. Raises ConfigurationError."""
+    in_environment = os.environ.get("ATLAS_CONFIG")
+    named = path or (Path(in_environment) if in_environment else None)
+    if named is not None:
+        if not named.expanduser().is_file():
+            found = "is a directory" if named.expanduser().is_dir() else "does not exist"
+            remedy = "leave --config out" if path else "unset ATLAS_CONFIG"
+            raise ConfigurationError(f"the configuration file {named} {found}: name one that is there, or {remedy}")
+        return named.expanduser()
+    places = (Path(place).expanduser() for place in PLACES)
+    return next((place for place in places if place.is_file()), None)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"), parse_float=Decimal)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{file} is not valid TOML: {error}; mend that line") from None
+    except OSError as error:
+        raise ConfigurationError(f"{file} cannot be read: {error.strerror}; mend its permissions") from None
+
+
+class _Environment(EnvSettingsSource):
+    """`ATLAS_SECTION__KEY`; a list is words between commas, as with `--set`, or JSON."""
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        """Return JSON decoded, a list's plain words split, and anything else as it is: validation then names it."""
+        try:
+            return super().decode_complex_value(field_name, field, value)
+        except ValueError:
+            if get_origin(field.annotation) is tuple:
+                return [word.strip() for word in value.split(",") if word.strip()]
+            return value
 
 
 def _honoured() -> dict[str, Any]:
@@ -210,12 +243,25 @@ def _honoured() -> dict[str, Any]:
 
 
 def _check_environment() -> None:
-    """Refuse ATLAS_SECTION__FIELD variables of a section that does not exist: a typo must not pass silently."""
-    sections = list(_Settings.model_fields)
-    for name in sorted(os.environ):
-        section = name.removeprefix("ATLAS_").split("__")[0].lower()
-        if name.startswith("ATLAS_") and "__" in name and section not in sections:
-            raise ConfigurationError(f"environment variable {name}: no section `{section}`{_meant(section, sections)}")
+    """Refuse ATLAS_SECTION__KEY of a section that does not exist, and what looks like a setting misspelt.
+
+    A typo must not pass silently; but other ATLAS_… names may be a container's or a test's, and are let alone.
+    """
+    sections = {name: getattr(field.annotation, "model_fields", {}) for name, field in _Settings.model_fields.items()}
+    right = {f"{section}_{key}": f"{section}__{key}" for section, keys in sections.items() for key in keys}
+    right |= {name: name for name in sections}
+    for variable in sorted(os.environ):
+        name = variable.removeprefix("ATLAS_").lower()
+        if not variable.startswith("ATLAS_") or variable in _NO_SETTINGS or name in sections:
+            continue
+        section = name.split("__")[0]
+        if "__" not in name:
+            for near in difflib.get_close_matches(name, right, n=1, cutoff=_TYPO):
+                meant = f"ATLAS_{right[near].upper()}"
+                raise ConfigurationError(f"environment variable {variable} is not a setting; did you mean {meant}?")
+        elif section not in sections:
+            said = f"environment variable {variable}: no section `{section}`"
+            raise ConfigurationError(f"{said}{_meant(section, list(sections))}")
 
 
 def plain(settings: Settings) -> dict[str, Any]:
@@ -272,45 +318,52 @@ def _meant(word: str, known: list[str]) -> str:
     return f"; did you mean `{near[0]}`?" if near else f"; there are {', '.join(sorted(known))}"
 
 
-def _one_line(error: ValidationError, where: str) -> str:
-    """Say the first fault in one line: the key, the value, and what would be right."""
+def _one_line(error: ValidationError, layers: Sequence[tuple[str, dict[str, Any]]]) -> str:
+    """Say the first fault in one line: where it was set, the key, the value, and what would be right."""
     fault = error.errors()[0]
     names = [str(part) for part in fault["loc"]]
     key = ".".join(names)
+    where = next((where for where, layer in reversed(layers) if _sets(layer, names)), layers[0][0])
+    section = _Settings.model_fields.get(names[0])
+    model: Any = section.annotation if section is not None and hasattr(section.annotation, "model_fields") else None
     if fault["type"] == "extra_forbidden":
-        section = _Settings.model_fields.get(names[0])
-        model = section.annotation if section is not None and len(names) > 1 else _Settings
-        known = list(cast(Any, model).model_fields)
+        known = list((model if model is not None and len(names) > 1 else _Settings).model_fields)
         return f"{where}: `{key}` is not a setting{_meant(names[-1], known)}"
-    return f"{where}: `{key}` = {fault['input']!r} is wrong: {fault['msg'][0].lower()}{fault['msg'][1:]}"
+    if model is not None and len(names) == 1:
+        keys = ", ".join(f"{key}.{name}" for name in model.model_fields)
+        return f"{where}: `{key}` is a section and takes no value of its own: set one of {keys}"
+    value = "(hidden)" if tuple(names) in _SECRETS.values() else repr(fault["input"])
+    return f"{where}: `{key}` = {value} is wrong: {fault['msg'][0].lower()}{fault['msg'][1:]}"
 
 
-def _check(rules: Rules) -> None:
-    """Refuse values that fit their type and still make no sense. Raises ConfigurationError."""
-    for timeframe in rules.strat.timeframes:
-        require(timeframe)
-    validate(rules.strat)
-    _among("strat.families", rules.strat.families, FAMILIES)
-    _among("strat.stop", (rules.strat.stop,), ("structure", "setup_bar"))
-    _among("strat.outside_target", (rules.strat.outside_target,), ("nearer", "risk", "percent"))
-    _among("strat.continuity_mode", (rules.strat.continuity_mode,), ("open", "type"))
-    _among("gates.off", rules.gates.off, SWITCHABLE)
-    _among("sizing.mode", (rules.sizing.mode,), ("risk", "leverage"))
-    _among("sizing.position_policy", (rules.sizing.position_policy,), POSITION_POLICIES)
-    _among("margin.window", (rules.margin.window,), ("overnight", "guide_2026_07", "long_window"))
-    for key, share in (
-        ("sizing.risk_share", rules.sizing.risk_share),
-        ("sizing.max_total_risk", rules.sizing.max_total_risk),
-        ("sizing.daily_loss", rules.sizing.daily_loss),
-        ("margin.maintenance", rules.margin.maintenance),
+def _sets(layer: Any, names: list[str]) -> bool:
+    """Whether a layer of settings holds the key, or a value in its place."""
+    for name in names:
+        if not isinstance(layer, dict):
+            break
+        if name not in layer:
+            return False
+        layer = layer[name]
+    return True
+
+
+def _check_outside(settings: Settings) -> None:
+    """Refuse what would let ATLAS run and do nothing. Raises ConfigurationError."""
+    exchange, feed = settings.exchange, settings.feed
+    if urlsplit(exchange.ws_url).scheme not in ("ws", "wss") or not urlsplit(exchange.ws_url).netloc:
+        raise ConfigurationError(f"`exchange.ws_url` = {exchange.ws_url!r} is wrong: wss://host, or ws://host:port")
+    if not exchange.products or "" in exchange.products:
+        raise ConfigurationError(
+            f"`exchange.products` = {list(exchange.products)} is wrong: name at least one, e.g. BIP-20DEC30-CDE"
+        )
+    for key, value in (
+        ("exchange.rest_per_second", exchange.rest_per_second),
+        ("exchange.rest_timeout_seconds", exchange.rest_timeout_seconds),
+        ("feed.silence_seconds", feed.silence_seconds),
+        ("feed.heartbeat_seconds", feed.heartbeat_seconds),
+        ("feed.max_drift_seconds", feed.max_drift_seconds),
     ):
-        if not 0 < share < 1:
-            raise ConfigurationError(f"`{key}` = {share} is wrong: a share between 0 and 1, e.g. 0.02 for 2 %")
-    if rules.account.starting_equity <= 0:
-        raise ConfigurationError(f"`account.starting_equity` = {rules.account.starting_equity} is wrong: more than 0")
-
-
-def _among(key: str, values: Iterable[str], allowed: Sequence[str]) -> None:
-    for value in values:
-        if value not in allowed:
-            raise ConfigurationError(f"`{key}` = {value!r} is wrong: one of {', '.join(allowed)}")
+        if not 0 < value < math.inf:
+            raise ConfigurationError(f"`{key}` = {value} is wrong: a number above 0")
+    if not 0 <= settings.web.port <= 65_535:
+        raise ConfigurationError(f"`web.port` = {settings.web.port} is wrong: 1 to 65535, or 0 for any free one")

@@ -6,7 +6,7 @@ Beside the data directory `postgres` lie `postgres.lock` (held while a server is
 (held shared by every process that uses the server) and the socket's directory. TCP is off; who can enter the socket's
 directory (the server's account and root) is trusted. Only `EmbeddedServer.start` starts a server.
 
-Measured on 2 cores with Postgres 18.4: see tests/db/test_embedded.py for what is promised and CHANGELOG.md for figures.
+Measured on 2 busy cores with Postgres 18.4: first start 1.1 s (initdb), later starts 0.16 s, stop 0.16 s.
 """
 
 import fcntl
@@ -90,13 +90,13 @@ class EmbeddedServer:
         stops it all the same (fast shutdown: their transactions are rolled back). A server that does not run is
         stopped already: True. Raises DatabaseError where Postgres does not stop within a minute.
         """
-        if process.running_postmaster(self.data_dir) is None:
+        if self._running() is None:
             self._end_use()
             return True
         account = account_for(self.data_dir)
         with self._start_lock(account):
             self._end_use()
-            if process.running_postmaster(self.data_dir) is None:
+            if self._running() is None:
                 return True
             if not force and self._used_by_others(account):
                 return False
@@ -105,14 +105,9 @@ class EmbeddedServer:
 
     def status(self) -> ServerStatus:
         """Return whether the server runs, and where. Raises DatabaseError where the data is closed to this user."""
-        try:
-            running = process.running_postmaster(self.data_dir)
-            version_file = self.data_dir / "PG_VERSION"
-            version = version_file.read_text(encoding="ascii").strip() if version_file.exists() else None
-        except PermissionError:
-            raise DatabaseError(
-                f"{self.data_dir} is closed to this user: run the command as its owner or as root"
-            ) from None
+        running = self._running()
+        version_file = self.data_dir / "PG_VERSION"
+        version = version_file.read_text(encoding="ascii").strip() if version_file.exists() else None
         if running is not None:
             return ServerStatus(True, running.pid, version, running.socket_dir, self.data_dir)
         return ServerStatus(False, None, version, socket_dir_for(self.data_dir), self.data_dir)
@@ -181,8 +176,16 @@ class EmbeddedServer:
 
     # -- how -------------------------------------------------------------------------------------------------------
 
+    def _running(self) -> process.Postmaster | None:
+        try:
+            return process.running_postmaster(self.data_dir)
+        except PermissionError:
+            raise DatabaseError(
+                f"{self.data_dir} is closed to this user: run the command as its owner or as root"
+            ) from None
+
     def _address(self) -> tuple[Path, int]:
-        running = process.running_postmaster(self.data_dir)
+        running = self._running()
         return (running.socket_dir, running.port) if running else (socket_dir_for(self.data_dir), 5432)
 
     @contextmanager

@@ -89,7 +89,7 @@ def used_setups(connection: Connection, name: str, since: datetime) -> dict[str,
         SetupRow.valid_until > since,
         SetupRow.status.in_(("triggered", "missed", "invalidated")),
     )
-    return {id_: until for id_, until in connection.execute(query)}
+    return {row.id: row.valid_until for row in connection.execute(query)}
 
 
 def undecided_triggers(connection: Connection, name: str) -> list[EntryTriggered]:

@@ -417,7 +417,9 @@ def test_a_peer_that_only_pings_is_silent_too() -> None:
         while not gone.wait(0.05):
             session.connection.ping()
 
-    with feed(pings, healthy, line=LineOptions(pause=0.0, silence=1.0)) as (running, _):
+    # The reader itself must notice: the feed's own look at it comes too late to help.
+    options = FeedOptions(clock="venue", silence_seconds=600)
+    with feed(pings, healthy, line=LineOptions(pause=0.0, silence=1.0), options=options) as (running, _):
         running.core.wait_count(FeedUp, 2)
         gone.set()
         assert "nothing for 1 s" in _of(running.core.messages, FeedDown)[0].reason
@@ -571,7 +573,8 @@ def test_in_venue_time_the_reader_waits_and_with_it_the_exchange() -> None:
         session.stay()
 
     line = LineOptions(pause=0.0, waits=True, largest_backlog=10, silence=0.7)
-    with feed(waits_for_us, line=line, backlog=lambda: backlog[0]) as (running, server):
+    options = FeedOptions(clock="venue", silence_seconds=0.2)
+    with feed(waits_for_us, line=line, options=options, backlog=lambda: backlog[0]) as (running, server):
         running.core.wait_for(lambda _: len(checked) == 2, "the second check")
         running.core.wait_count(Trades, 2)
         assert checked == [False, True]

@@ -30,7 +30,7 @@ DB_MAY_IMPORT = ("actors.messages", "actors.alerter_outbox")
 DOMAIN_LIBRARIES = frozenset(sys.stdlib_module_names) | {"numpy", "msgspec"}
 MEETING_PLACES = ("actors.messages", "actors.route", "actors.runtime")
 """What every behaviour may import: the messages, the names to send them to, and what runs it."""
-COMPOSERS = ("actors", "actors.system", "actors.roles")
+COMPOSERS = ("actors", "actors.system", "actors.roles", "actors.outer_roles")
 """What puts behaviours together; `roles` is the part of the system that replay shares."""
 CLOCK_READERS = ("atlas.exchange", "atlas.cli", "actors.runtime")
 DRAWERS_OF_LOTS = (*CLOCK_READERS, "actors.system")

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Any, cast
 
 import pykka
@@ -20,6 +21,11 @@ from atlas.errors import AtlasError, InternalError
 def utc_now() -> datetime:
     """Return the wall clock, UTC."""
     return datetime.now(UTC)
+
+
+def wall_seconds() -> float:
+    """Return the monotonic clock, seconds: for silence and deadlines."""
+    return monotonic()
 
 
 class Beginning:

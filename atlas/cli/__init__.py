@@ -2,11 +2,12 @@
 
 import importlib
 import sys
+import traceback
 
 import click
 
 from atlas import __version__
-from atlas.errors import AtlasError
+from atlas.errors import AtlasError, InternalError
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("atlas.cli.demo:demo", "Run everything on a local exchange and show what happens."),
@@ -59,17 +60,37 @@ def cli() -> None:
 def main() -> None:
     """Run the command line; every fault ends in one clear line and the exit code of its kind."""
     try:
-        status = cli.main(standalone_mode=False)
-    except AtlasError as error:
-        click.echo(f"atlas: {error}", err=True)
-        status = error.exit_code
-    except click.ClickException as error:
-        error.show()
-        status = error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("atlas: interrupted", err=True)
-        status = 130
+        status = cli.main(prog_name="atlas", standalone_mode=False)
     except BrokenPipeError:
         sys.stderr.close()
         status = 0
+    except BaseException as error:
+        if isinstance(error, SystemExit):
+            raise
+        status = _fault(error)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _fault(error: BaseException) -> int:
+    """Say what went wrong in one line; return the exit code of its kind."""
+    match error:
+        case AtlasError():
+            said, code = str(error), error.exit_code
+        case click.NoArgsIsHelpError():
+            error.show()
+            return error.exit_code
+        case click.ClickException():
+            said, code = error.format_message(), error.exit_code
+            if isinstance(error, click.UsageError) and error.ctx is not None:
+                said = f"{said.rstrip('.')}; see `{error.ctx.command_path} --help`"
+        case KeyboardInterrupt() | click.Abort():
+            said, code = "interrupted", 130
+        case OSError() if error.filename is not None:
+            said, code = f"{error.filename}: {error.strerror}; mend it, or name another place", 1
+        case _:
+            # The one fault that is ATLAS's own: whoever mends it needs to see where.
+            traceback.print_exception(error)
+            said = f"a fault of ATLAS itself, {type(error).__name__}: {error}; please report it with the lines above"
+            code = InternalError.exit_code
+    click.echo(f"atlas: {' '.join(said.split())}", err=True)
+    return code

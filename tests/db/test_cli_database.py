@@ -7,9 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import make_url
 
+from atlas.cli.database import db
+from atlas.errors import DatabaseError, UsageError
 from db import migrate
+from db.embedded import EmbeddedServer
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -24,6 +28,13 @@ def atlas_db(*words: str, cwd: Path, **environ: str) -> subprocess.CompletedProc
         capture_output=True,
         text=True,
     )
+
+
+def called(*words: str, **environ: str) -> None:
+    """Call the command in this process; what it raises comes out."""
+    cleared = dict.fromkeys(("ATLAS_DATABASE_URL", "DATABASE_URL", "ATLAS_DATA_DIR"))
+    with CliRunner().isolation(env={**cleared, **environ}):
+        db.main(list(words), standalone_mode=False)
 
 
 def test_database_by_url_is_upgraded_shown_backed_up_restored_and_asked(bare_database_url: str, tmp_path: Path) -> None:
@@ -60,28 +71,33 @@ def test_unreachable_database_is_69_and_says_what_to_do(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["start", "stop"])
-def test_server_elsewhere_is_not_ours_to_start_or_stop(tmp_path: Path, command: str) -> None:
-    done = atlas_db(command, cwd=tmp_path, ATLAS_DATABASE_URL="postgresql://db.example/atlas")
-    assert done.returncode == 2
-    assert "where it runs" in done.stderr
+def test_server_elsewhere_is_not_ours_to_start_or_stop(command: str) -> None:
+    with pytest.raises(UsageError, match="where it runs"):
+        called(command, ATLAS_DATABASE_URL="postgresql://db.example/atlas")
 
 
-def test_reading_commands_start_no_server(cluster_dir: Path, tmp_path: Path) -> None:
-    directory = {"ATLAS_DATA_DIR": str(cluster_dir)}
-    for command in (("status",), ("backup",), ("psql",)):
-        done = atlas_db(*command, cwd=tmp_path, **directory)
-        assert done.returncode == 69
-        assert "atlas db start" in done.stderr + done.stdout
+@pytest.mark.parametrize("command", ["backup", "psql"])
+def test_reading_commands_start_no_server(cluster_dir: Path, command: str) -> None:
+    with pytest.raises(DatabaseError, match="atlas db start"):
+        called(command, ATLAS_DATA_DIR=str(cluster_dir))
+    assert not cluster_dir.exists()
+
+
+def test_status_starts_no_server_and_says_that_it_is_down(cluster_dir: Path) -> None:
+    with pytest.raises(SystemExit) as left:
+        called("status", ATLAS_DATA_DIR=str(cluster_dir))
+    assert left.value.code == 69
     assert not cluster_dir.exists()
 
 
 def test_embedded_server_started_on_purpose_outlives_other_commands(cluster_dir: Path, tmp_path: Path) -> None:
     directory = {"ATLAS_DATA_DIR": str(cluster_dir)}
     assert atlas_db("start", cwd=tmp_path, **directory).returncode == 0
-    first = json.loads(atlas_db("status", "--json", cwd=tmp_path, **directory).stdout)
-    assert (first["running"], first["embedded"]) == (True, True)
+    server = EmbeddedServer(cluster_dir)
+    pid = server.status().pid
+    assert pid is not None
     assert atlas_db("upgrade", cwd=tmp_path, **directory).returncode == 0
-    second = json.loads(atlas_db("status", "--json", cwd=tmp_path, **directory).stdout)
-    assert (second["verdict"], second["pid"]) == ("usable", first["pid"])
+    found = json.loads(atlas_db("status", "--json", cwd=tmp_path, **directory).stdout)
+    assert (found["verdict"], found["pid"], found["embedded"]) == ("usable", pid, True)
     assert atlas_db("stop", cwd=tmp_path, **directory).returncode == 0
-    assert json.loads(atlas_db("status", "--json", cwd=tmp_path, **directory).stdout)["running"] is False
+    assert not server.status().running

@@ -187,3 +187,26 @@ def test_user_without_a_passwd_entry_gets_one_line_with_the_remedy(cluster_dir: 
     said = run_as(NAMELESS, START_AND_STOP, {"ATLAS_DATA_DIR": str(cluster_dir)})
     assert said.stdout.startswith(f"78 user id {NAMELESS} has no entry in /etc/passwd")
     assert said.stdout.count("\n") == 1
+
+
+ASK = """
+from atlas.errors import AtlasError
+from db.embedded import EmbeddedServer
+for ask in (EmbeddedServer().status, EmbeddedServer().url, EmbeddedServer().stop, EmbeddedServer().start):
+    try:
+        print(ask())
+    except AtlasError as error:
+        print(error.exit_code, error)
+"""
+
+
+@as_root
+def test_another_users_data_gives_one_line_with_the_remedy(cluster_dir: Path) -> None:
+    server = EmbeddedServer(cluster_dir, fsync=False)
+    assert server.start()
+    said = run_as(NOBODY, ASK, {"ATLAS_DATA_DIR": str(cluster_dir)})
+    closed = f"69 {cluster_dir} is closed to this user: run the command as its owner or as root"
+    *asked, start = said.stdout.splitlines()
+    assert asked == [closed] * 3
+    assert start.startswith("78 the data directory")
+    assert server.status().running

@@ -23,7 +23,7 @@ from db.models import (
     PositionRow,
     QuoteRow,
 )
-from db.writer import CHANNEL, Extras, Writer
+from db.writer import CHANNEL, Extras, Writer, Written
 from tests.db.conftest import HOLDER
 from tests.db.story import START, SYMBOL, Trade, bar, replaced, setup
 
@@ -264,7 +264,7 @@ def test_deadlock_is_tried_again(engine: Engine, writer: Writer) -> None:
     other = engine.connect()
     other.execute(text("SET deadlock_timeout = '1h'"))
     other.execute(text("UPDATE quotes SET price = 3 WHERE symbol = 'B'"))
-    results: list[object] = []
+    results: list[Written] = []
 
     def write() -> None:
         results.append(writer.write(batches(Trade()), Extras(quotes=quotes)))
@@ -279,7 +279,7 @@ def test_deadlock_is_tried_again(engine: Engine, writer: Writer) -> None:
     other.commit()
     thread.join(60)
     other.close()
-    assert [written.events for written in results] == [12]  # type: ignore[attr-defined]  # Written
+    assert [written.events for written in results] == [12]
     with engine.connect() as connection:
         assert list(connection.execute(select(QuoteRow.price)).scalars()) == [2, 2]
 

@@ -1,0 +1,83 @@
+"""Actors on threads of their own: alerter, history and feed, each with what it needs of the world.
+
+`jitter` gives numbers in [0, 1) that spread the pauses between attempts.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from actors.alerter import Alerter, AlerterState, AlertRules
+from actors.alerter_discord import Webhook
+from actors.alerter_outbox import Outbox
+from actors.feed import Feed
+from actors.feed_reader import LineOptions, SocketLine
+from actors.feed_state import FeedOptions, FeedState, subscriptions
+from actors.history import HistoryActor, HistoryState, Market, closed_wanted
+from actors.runtime.behaviour import Role
+from actors.runtime.core import Core
+from actors.runtime.policy import Policy
+from actors.runtime.post import Post
+from actors.runtime.threads import utc_now, wall_seconds
+from actors.scanner import frames_needed
+from atlas.config import Settings
+from atlas.market.product import Product
+
+Jitter = Callable[[], float]
+
+
+def alerter_role(settings: Settings, outbox: Outbox, jitter: Jitter) -> Role[Any]:
+    """Return the role that delivers the outbox; without a webhook it says so in every row."""
+    url = settings.discord.webhook_url.get_secret_value()
+    webhook = Webhook(url) if url else None
+    rules = AlertRules(off=(*AlertRules().off, *settings.discord.off))
+    account = settings.rules().account.name
+    return Role(
+        name="alerter",
+        make=lambda state: Alerter(state, outbox, webhook, jitter, account=account, rules=rules),
+        state=AlerterState(),
+        policy=Policy(limit=10, window=300, action="retire"),
+        tail=0,
+    )
+
+
+def history_role(
+    settings: Settings,
+    connect: Callable[[], Market],
+    keep: Callable[[tuple[Product, ...]], None],
+    jitter: Jitter,
+) -> Role[Any]:
+    """Return the role that asks REST; `connect` makes its client on its own thread, `keep` caches each listing."""
+    wanted = closed_wanted(frames_needed(settings.rules().strat))
+
+    def make(state: HistoryState) -> HistoryActor:
+        return HistoryActor(settings.exchange.products, wanted, connect, jitter=jitter, keep=keep, state=state)
+
+    return Role(
+        name="history", make=make, state=HistoryState(), policy=Policy(limit=10, window=300, action="exit"), tail=0
+    )
+
+
+def feed_role(settings: Settings, post: Post, core: Core, jitter: Jitter) -> Role[Any]:
+    """Return the role of the websocket. In compressed time its reader waits for feed and core to catch up."""
+    exchange, feed = settings.exchange, settings.feed
+    line = SocketLine(
+        exchange.ws_url,
+        subscriptions(exchange.products),
+        lambda message: post.send("feed reader", "feed", message),
+        clock=utc_now,
+        monotonic=wall_seconds,
+        options=LineOptions(silence=feed.silence_seconds, waits=feed.clock == "venue"),
+        backlog=core.waiting,
+    )
+    options = FeedOptions(
+        clock=feed.clock,
+        silence_seconds=feed.silence_seconds,
+        heartbeat_seconds=feed.heartbeat_seconds,
+        max_drift_seconds=feed.max_drift_seconds,
+    )
+    return Role(
+        name="feed",
+        make=lambda state: Feed(exchange.products, line, jitter=jitter, options=options, state=state),
+        state=FeedState(),
+        policy=Policy(limit=10, window=300, action="exit"),
+    )
