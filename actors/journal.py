@@ -94,6 +94,7 @@ class JournalState(msgspec.Struct):
     display_armed: bool = False
     away: str | None = None
     away_since: datetime | None = None
+    halted: bool = False
     pause: float = FIRST_PAUSE
     disk: str | None = None
     lost: str | None = None
@@ -114,8 +115,8 @@ class Journal(Behaviour[JournalState]):
         if self._store.spool_empty:
             return []
         self.state.away = "what an earlier run spooled is not written yet"
-        halt = Send("risk_monitor", Halt(source="database", reason=self.state.away))
-        return [halt, AfterWall(PACE, ReconnectDue())]
+        # Nobody else has started yet: a halt would find no risk monitor. It is sent if the first attempt fails.
+        return [AfterWall(FIRST_PAUSE, ReconnectDue())]
 
     def resume(self, now: datetime) -> Iterable[Effect]:
         """Arm every timer again: the message that crashed may have been one."""
@@ -284,8 +285,13 @@ class Journal(Behaviour[JournalState]):
         self.state.away, self.state.away_since, self.state.pause = reason, now, FIRST_PAUSE
         text = f"The database is away: {reason}. Entries are halted, exits go on, events are kept on disk."
         self._add_alert("database_down", now, text)
-        halt = Send("risk_monitor", Halt(source="database", reason=reason))
-        return [halt, AfterWall(FIRST_PAUSE, ReconnectDue())]
+        return [*self._halted(reason), AfterWall(FIRST_PAUSE, ReconnectDue())]
+
+    def _halted(self, reason: str) -> list[Effect]:
+        if self.state.halted:
+            return []
+        self.state.halted = True
+        return [Send("risk_monitor", Halt(source="database", reason=reason))]
 
     def _reconnect(self, now: datetime) -> list[Effect]:
         if self.state.away is None or self.state.lost is not None:
@@ -296,7 +302,7 @@ class Journal(Behaviour[JournalState]):
         except DatabaseError as error:
             self.state.pause = min(self.state.pause * 2, LONGEST_PAUSE)
             _log.warning("the database is still away: %s", error)
-            return [*self._spooled(), AfterWall(self.state.pause, ReconnectDue())]
+            return [*self._halted(str(error)), *self._spooled(), AfterWall(self.state.pause, ReconnectDue())]
         except AlreadyRunning as error:
             return [*self._overtaken(error), *self._spooled()]
         except OSError as error:
@@ -313,7 +319,9 @@ class Journal(Behaviour[JournalState]):
             minutes, seconds = divmod(int((now - since).total_seconds()), 60)
             lost = f" {dropped} candles and setups were not kept for want of room." if dropped else ""
             self._add_alert("database_up", now, f"The database is back after {minutes} min {seconds} s.{lost}")
-        return [Send("risk_monitor", Resume(source="database")), *self._write(now)]
+        resume: list[Effect] = [Send("risk_monitor", Resume(source="database"))] if self.state.halted else []
+        self.state.halted = False
+        return [*resume, *self._write(now)]
 
     def _overtaken(self, error: AlreadyRunning) -> list[Effect]:
         """Another daemon has the account: nothing more is written, what is left is kept for inspection."""

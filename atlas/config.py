@@ -121,7 +121,7 @@ _SECRETS = {
 """Names honoured beside ATLAS_…, as environment variables and as systemd credentials; a later row wins."""
 _NO_SETTINGS = ("ATLAS_CONFIG", "ATLAS_DATA_DIR", "ATLAS_DATABASE_URL")
 """Names of ours that are not section and key."""
-_TYPO = 0.85
+_TYPO = 0.75
 """How like a setting another ATLAS_… name must be to count as a slip of the pen; others may belong to anything."""
 
 

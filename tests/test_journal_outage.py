@@ -305,10 +305,27 @@ def test_journal_started_over_a_spool_drains_it_before_it_writes(engine: Engine,
     assert ids(engine) == []
     driven.reconnect()
     assert ids(engine) == [event.key for event in trade.events]
-    assert [type(message) for message in driven.to("risk_monitor")] == [Halt, Resume]
+    assert driven.to("risk_monitor") == []
     assert count(engine, OutboxRow) == 2
     driven.spool.close()
     lock.release()
+
+
+def test_journal_started_over_a_spool_without_a_database_halts_entries(
+    server: EmbeddedServer, engine: Engine, lock: AccountLock, tmp_path: Path
+) -> None:
+    spool = Spool(tmp_path / "s")
+    spool.append([batch_of([bar()], input=1, at=START)], lock.fence)
+    spool.close()
+    crash(server)
+    driven = Driven(engine, lock, tmp_path / "s")
+    driven.fire(ReconnectDue)
+    driven.fire(ReconnectDue)
+    server.start()
+    driven.reconnect()
+    assert [type(message) for message in driven.to("risk_monitor")] == [Halt, Resume]
+    assert ids(engine) == [bar().key]
+    driven.spool.close()
 
 
 def test_spool_overtaken_by_another_daemon_is_refused_and_kept(engine: Engine, url: str, tmp_path: Path) -> None:

@@ -61,12 +61,12 @@ def main() -> None:
     """Run the command line; every fault ends in one clear line and the exit code of its kind."""
     try:
         status = cli.main(prog_name="atlas", standalone_mode=False)
+    except SystemExit:
+        raise
     except BrokenPipeError:
         sys.stderr.close()
         status = 0
     except BaseException as error:
-        if isinstance(error, SystemExit):
-            raise
         status = _fault(error)
     sys.exit(status if isinstance(status, int) else 0)
 
@@ -76,11 +76,11 @@ def _fault(error: BaseException) -> int:
     match error:
         case AtlasError():
             said, code = str(error), error.exit_code
-        case click.NoArgsIsHelpError():
-            error.show()
-            return error.exit_code
         case click.ClickException():
             said, code = error.format_message(), error.exit_code
+            if said.startswith("Usage:"):  # a group without a command: click's message is the help itself
+                click.echo(said, err=True)
+                return code
             if isinstance(error, click.UsageError) and error.ctx is not None:
                 said = f"{said.rstrip('.')}; see `{error.ctx.command_path} --help`"
         case KeyboardInterrupt() | click.Abort():

@@ -13,6 +13,7 @@ from atlas.errors import DatabaseError, UsageError
 
 if TYPE_CHECKING:
     from atlas.config import Settings
+    from atlas.exchange.rest import Rest
     from db.embedded import EmbeddedServer
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -33,9 +34,7 @@ class Choice:
     ) -> None:
         self.chosen_database = database
         self._config = config
-        self._overrides = _overrides(sets)
-        if account:
-            self._overrides.setdefault("account", {})["name"] = account
+        self._overrides = _overrides((*sets, f"account.name={account}") if account else sets)
 
     def with_overrides(self, tree: dict[str, Any]) -> "Choice":
         """Return the same choice with more settings overruled; what was given by `--set` wins."""
@@ -75,6 +74,19 @@ class Choice:
         directory = self.settings.database.directory
         return EmbeddedServer(Path(directory) if directory else None)
 
+    def rest(self) -> "Rest":
+        """Return a client of the exchange; the caller closes it. Raises ConfigurationError."""
+        from atlas.exchange.rest import Rest
+
+        exchange, keys = self.settings.exchange, self.settings.coinbase
+        return Rest(
+            exchange.rest_url,
+            timeout=exchange.rest_timeout_seconds,
+            rate=exchange.rest_per_second,
+            key=keys.api_key.get_secret_value(),
+            secret=keys.api_secret.get_secret_value(),
+        )
+
     @property
     def state_dir(self) -> Path:
         """Where recordings and spools are kept: beside the embedded data, whether that is used or not."""
@@ -92,11 +104,13 @@ class Choice:
         """
         server = self.server
         if server is None:
-            yield self._elsewhere(create=create)
+            url = self._elsewhere(create=create)
+            with _tables_current(url):
+                yield url
             return
         if not server.status().running:
             click.echo("atlas: starting the embedded database for this command", err=True)
-        server.start()
+        started = server.start()
         try:
             if not server.database_exists(self.database):
                 if not create:
@@ -107,9 +121,12 @@ class Choice:
                 server.create_database(self.database)
             if create:
                 _upgrade_empty(server.url(self.database))
-            yield server.url(self.database)
+            url = server.url(self.database)
+            with _tables_current(url):
+                yield url
         finally:
-            server.stop()
+            if started:
+                server.stop()
 
     def _elsewhere(self, *, create: bool) -> str:
         from sqlalchemy import make_url
@@ -144,6 +161,19 @@ def shared(command: Command) -> Command:
     return wrapped  # type: ignore[return-value]  # click's decorators keep the call's type no better
 
 
+@contextmanager
+def _tables_current(url: str) -> Iterator[None]:
+    """Say that the database needs an upgrade where that is why a command failed; asked only then, since it is slow."""
+    try:
+        yield
+    except DatabaseError as error:
+        if getattr(getattr(error.__cause__, "orig", None), "sqlstate", None) in OTHER_TABLES:
+            from db.migrate import require_current
+
+            require_current(url)
+        raise
+
+
 def _upgrade_empty(url: str) -> None:
     """Make the tables of a database that has none; one that has some is never changed without being asked."""
     from db.migrate import current, upgrade
@@ -163,9 +193,14 @@ def _overrides(sets: tuple[str, ...]) -> dict[str, Any]:
         branch = tree
         for section in sections:
             branch = branch.setdefault(section, {})
+            if not isinstance(branch, dict):
+                raise UsageError(f"--set {word}: another --set gives `{section}` a value of its own; leave one out")
         branch[last] = listed(value) if "," in value or last in LISTS else value
     return tree
 
+
+OTHER_TABLES = ("42P01", "42703")
+"""What Postgres answers where a table or a column is not there."""
 
 LISTS = ("off", "timeframes", "families", "products")
 """Settings that are lists: also a single word is one."""

@@ -2,11 +2,15 @@
 
 import sys
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from atlas.cli.options import Choice, shared
 from atlas.cli.output import clock, money, number, print_json, print_table
+
+if TYPE_CHECKING:
+    from db.repositories.daemon import Life
 
 STALE = timedelta(seconds=30)
 """A daemon that has not said that it lives for so long counts as down; it says so every two seconds."""
@@ -25,11 +29,8 @@ def status(choice: Choice, as_json: bool) -> None:
         with session(engine) as connection:
             found = life(connection, choice.account)
         engine.dispose()
-    now = datetime.now(UTC)
-    up = found is not None and found.stopped_at is None and now - found.beat_at < STALE
     halts = found.halts if found is not None else {}
-    ill = [actor.actor for actor in found.actors if actor.state not in ("running", "off")] if found else []
-    verdict = "down" if not up else "ill" if ill or halts else "well"
+    verdict, ill = condition(found, datetime.now(UTC))
     if as_json:
         print_json({"account": choice.account, "verdict": verdict, "halts": halts, "ill": ill, "daemon": found})
     elif found is None:
@@ -51,6 +52,14 @@ def status(choice: Choice, as_json: bool) -> None:
             right=(2, 3),
         )  # fmt: skip
     sys.exit({"well": 0, "ill": 1, "down": 69}[verdict])
+
+
+def condition(found: "Life | None", now: datetime) -> tuple[Literal["well", "ill", "down"], list[str]]:
+    """Return how the daemon is, and which of its actors are not well."""
+    if found is None or found.stopped_at is not None or now - found.beat_at >= STALE:
+        return "down", []
+    ill = [actor.actor for actor in found.actors if actor.state not in ("running", "off")]
+    return "ill" if ill or found.halts else "well", ill
 
 
 @click.command()

@@ -10,6 +10,8 @@ from sqlalchemy import Engine, func, select, text, update
 from actors.messages import Alert, DeadLetter, Quote
 from atlas.errors import AlreadyRunning, DatabaseError
 from db.batch import Batch, Entry, batch_of
+from db.embedded import EmbeddedServer
+from db.engine import connect
 from db.listen import Listener
 from db.lock import AccountLock
 from db.models import (
@@ -17,7 +19,6 @@ from db.models import (
     Base,
     DeadLetterRow,
     EventRow,
-    FillRow,
     LedgerRow,
     OutboxRow,
     PositionRow,
@@ -45,6 +46,12 @@ def contents(engine: Engine) -> dict[str, list[tuple[object, ...]]]:
     return found
 
 
+def without_numbers(tables: dict[str, list[tuple[object, ...]]]) -> dict[str, list[tuple[object, ...]]]:
+    """Return the rows without identity columns: what was tried in vain leaves holes in a sequence."""
+    numbered = {"events", "ledger", "outbox"}
+    return {name: sorted(row[1:] for row in rows) if name in numbered else rows for name, rows in tables.items()}
+
+
 def count(engine: Engine, table: type[Base]) -> int:
     with engine.connect() as connection:
         return int(connection.execute(select(func.count()).select_from(table)).scalar_one())
@@ -60,15 +67,23 @@ def test_same_events_again_change_nothing(engine: Engine, writer: Writer) -> Non
 
 
 def test_any_overlap_of_batches_gives_the_same_rows_as_one_run(
-    engine: Engine, writer: Writer, postgres: object
+    engine: Engine, writer: Writer, migrated_template: str, postgres: EmbeddedServer
 ) -> None:
     whole = batches(Trade())
     for start in range(len(whole)):
-        writer.write(whole[: start + 1])
+        writer.write(whole[max(0, start - 2) : start + 1])
     assert writer.write(whole).events == 0
-    assert count(engine, EventRow) == 12
-    assert count(engine, OutboxRow) == 2
-    assert count(engine, FillRow) == 2
+
+    postgres.create_database("undisturbed", template=migrated_template)
+    undisturbed = connect(postgres.url("undisturbed"))
+    lock = AccountLock(undisturbed.url, "paper", HOLDER)
+    Writer(undisturbed, "paper", lock.acquire()).write(whole)
+    lock.release()
+    expected, found = contents(undisturbed), contents(engine)
+    undisturbed.dispose()
+    postgres.drop_database("undisturbed")
+    del expected["daemons"], found["daemons"]
+    assert without_numbers(found) == without_numbers(expected)
 
 
 def test_an_event_twice_in_one_transaction_is_one_row(engine: Engine, writer: Writer) -> None:
