@@ -186,7 +186,10 @@ class EmbeddedServer:
 
     def _address(self) -> tuple[Path, int]:
         running = self._running()
-        return (running.socket_dir, running.port) if running else (socket_dir_for(self.data_dir), 5432)
+        # One that has just begun has not written down yet where it listens.
+        if running is None or not running.socket_dir.is_absolute():
+            return socket_dir_for(self.data_dir), 5432
+        return running.socket_dir, running.port
 
     @contextmanager
     def _admin(self) -> Iterator[psycopg.Connection]:

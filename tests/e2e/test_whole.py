@@ -22,8 +22,9 @@ import numpy as np
 import pytest
 from sqlalchemy import text
 
+from atlas.errors import DatabaseError
 from db.embedded import EmbeddedServer
-from db.engine import connect
+from db.engine import connect, session
 
 HISTORY_DAYS = 40
 START = datetime(2021, 5, 11, tzinfo=UTC)
@@ -39,14 +40,14 @@ class Run:
         self.place, self.name, self.summary = place, name, summary
         self.config = str(place.data_dir.parent / "demo" / name / "atlas.toml")
 
-    def rows(self, query: str) -> list[tuple[Any, ...]]:
+    def rows(self, query: str, **values: Any) -> list[tuple[Any, ...]]:
         """Return the rows of a query on this run's database."""
         server = EmbeddedServer(self.place.data_dir)
         server.start()
         engine = connect(server.url(self.name))
         try:
             with engine.connect() as connection:
-                return [tuple(row) for row in connection.execute(text(query))]
+                return [tuple(row) for row in connection.execute(text(query), values)]
         finally:
             engine.dispose()
             server.stop()
@@ -54,7 +55,7 @@ class Run:
     def events(self) -> dict[str, str]:
         """Return id → text of every event that an input of the core caused, but halts, which tell of the connection."""
         query = "SELECT id, payload::text FROM events WHERE input IS NOT NULL AND kind <> 'HaltChanged' ORDER BY seq"
-        return {id_: payload for id_, payload in self.rows(query)}
+        return dict(self.rows(query))
 
     def ledger(self) -> list[tuple[Any, ...]]:
         """Return every leg of the ledger."""
@@ -197,7 +198,8 @@ def test_a_daemon_killed_in_the_middle_goes_on_where_it_was(undisturbed: Run, pl
     )
     assert entries == [], "entered twice"
     for id_, contracts, price, stop in held:
-        again = killed.rows(f"SELECT entry_contracts, entry_price, first_stop FROM positions WHERE id = '{id_}'")
+        query = "SELECT entry_contracts, entry_price, first_stop FROM positions WHERE id = :position"
+        again = killed.rows(query, position=id_)
         assert again == [(contracts, price, stop)]
     before = undisturbed.events()
     entered = {key for key in killed.events() if key.startswith("opened:")}
@@ -209,26 +211,29 @@ def _in_a_position(place: Place, run: Run, demo: subprocess.Popen[str]) -> int:
     """Return the daemon's process id once it has closed a trade and holds another."""
     pattern = re.compile(rb"atlas\x00run\x00--config\x00" + run.config.encode())
     deadline = time.monotonic() + PATIENCE
-    server = EmbeddedServer(place.data_dir)
     while time.monotonic() < deadline:
         assert demo.poll() is None, demo.communicate()[1][-3000:]
-        if server.status().running and server.database_exists(run.name):
-            engine = connect(server.url(run.name))
-            try:
-                with engine.connect() as connection:
-                    counted = connection.execute(
-                        text("SELECT count(*) FILTER (WHERE status = 'open'), count(*) FROM positions")
-                    ).one()
-            except Exception:
-                counted = (0, 0)  # The tables are not there yet.
-            finally:
-                engine.dispose()
-            if counted[0] and counted[1] >= 3:
-                for entry in Path("/proc").iterdir():
-                    if entry.name.isdigit() and pattern.search(_command_line(entry)):
-                        return int(entry.name)
+        opened, all_of_them = _positions(place, run)
+        if opened and all_of_them >= 3:
+            for entry in Path("/proc").iterdir():
+                if entry.name.isdigit() and pattern.search(_command_line(entry)):
+                    return int(entry.name)
         time.sleep(0.05)
     raise AssertionError("the daemon never held a position")
+
+
+def _positions(place: Place, run: Run) -> tuple[int, int]:
+    """Return how many positions are open, and how many there are; nothing while the database is being made."""
+    engine = connect(EmbeddedServer(place.data_dir).url(run.name))
+    try:
+        with session(engine) as connection:
+            query = "SELECT count(*) FILTER (WHERE status = 'open'), count(*) FROM positions"
+            opened, all_of_them = connection.execute(text(query)).one()
+            return opened, all_of_them
+    except DatabaseError:
+        return 0, 0
+    finally:
+        engine.dispose()
 
 
 def _command_line(entry: Path) -> bytes:
