@@ -17,6 +17,7 @@ from actors.messages import (
     DataVerified,
     EntryTriggered,
     Invalidated,
+    LateTrade,
     MeasureContinuity,
     Message,
     SetupsReplaced,
@@ -49,12 +50,16 @@ class Measuring(msgspec.Struct):
 
 
 class EntryState(msgspec.Struct):
-    """`waiting` by product and timeframe; `used` setups → end of their entry bar; `unverified` products."""
+    """`waiting` by product and timeframe; `used` setups → end of their entry bar; `unverified` products.
+
+    `late` is the product and id of the next trade, if the scanner has found that to be older than a closed bar.
+    """
 
     waiting: dict[str, dict[str, list[Waiting]]] = {}
     used: dict[str, datetime] = {}
     measuring: dict[str, Measuring] = {}
     unverified: list[str] = []
+    late: tuple[str, int] | None = None
 
 
 class EntryMonitor(Behaviour[EntryState]):
@@ -65,7 +70,7 @@ class EntryMonitor(Behaviour[EntryState]):
         self._rules, self._version = rules, version
 
     def receive(self, now: datetime, message: Message) -> Iterable[Effect]:
-        """Handle Traded, SetupsReplaced, ContinuityMeasured and DataVerified."""
+        """Handle Traded, LateTrade, SetupsReplaced, ContinuityMeasured and DataVerified."""
         match message:
             case Traded():
                 return self._traded(message)
@@ -73,6 +78,9 @@ class EntryMonitor(Behaviour[EntryState]):
                 return self._replaced(now, message)
             case ContinuityMeasured():
                 return self._measured(message)
+            case LateTrade(symbol=symbol, tick=tick):
+                self.state.late = (symbol, tick.trade_id)
+                return ()
             case DataVerified(symbol=symbol, verified=verified):
                 others = [name for name in self.state.unverified if name != symbol]
                 self.state.unverified = others if verified else [*others, symbol]
@@ -82,8 +90,9 @@ class EntryMonitor(Behaviour[EntryState]):
 
     def _traded(self, message: Traded) -> Iterator[Effect]:
         yield from self._unanswered()
+        late, self.state.late = self.state.late, None
         frames = self.state.waiting.get(message.symbol)
-        if not frames:
+        if not frames or late == (message.symbol, message.tick.trade_id):
             return
         tick, price, broken = message.tick, message.tick.price, False
         for waiting in frames.values():

@@ -59,11 +59,16 @@ class MarketTime(Message, frozen=True):
 
 
 class FrameBars(msgspec.Struct, frozen=True, array_like=True):
-    """Closed bars of one timeframe, oldest first, and the forming one as of the load (None if nothing traded yet)."""
+    """Closed bars of one timeframe, oldest first, and the forming one as of the load (None if nothing traded yet).
+
+    `whole` is False where the source begins after the current period opened (a file): that period's bar is partial, so
+    it is neither listed nor a neighbour, and its open is not known (strat.md 1).
+    """
 
     timeframe: str
     closed: tuple[Bar, ...]
     forming: Bar | None
+    whole: bool = True
 
 
 class History(Message, frozen=True):
@@ -161,7 +166,10 @@ class BarClosed(Event, frozen=True):
 
 
 class LateTrade(Event, frozen=True):
-    """A trade older than a closed bar: it changes no type, setup or trigger."""
+    """A trade older than a closed bar: it changes no type, setup or trigger, on any timeframe.
+
+    The scanner tells the journal, and the entry monitor before that gets the trade itself.
+    """
 
     symbol: str
     tick: Tick
@@ -173,7 +181,7 @@ class LateTrade(Event, frozen=True):
 
 
 class Unseen(msgspec.Struct, frozen=True, array_like=True):
-    """The part of an entry bar that ATLAS did not see live: its extremes and which came first, long, short or None."""
+    """The part of an entry bar that ATLAS did not see live: its extremes and which came first, long or short."""
 
     high: Decimal
     low: Decimal

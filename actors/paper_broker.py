@@ -2,11 +2,14 @@
 
 It owns the account: cash, margin, resting orders and what they fill at. It looks at every trade before the risk monitor
 and the entry monitor do, so a position is checked from the trade after the one that opened it. At one and the same
-trade: liquidated, then stop, then (the risk monitor's) invalidated, then target.
+trade: liquidated, then stop, then a market exit that waits, then target.
+
+A market order fills at the last trade, at once. While the feed is down or the session closed it waits for the next
+trade seen live: one replayed on subscription had printed before anybody could have hit it.
 """
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import msgspec
@@ -41,9 +44,15 @@ from atlas.money.rounding import fixed
 from atlas.rules import Rules
 from atlas.strat.setup import Side
 
+REMEMBERED = 256
+"""Ids of finished orders kept, so that none of them is placed again."""
+
 
 class Holding(msgspec.Struct):
-    """What is open of one position at the venue; a trade replayed on subscription counts if it is after `since`."""
+    """What is open of one position at the venue; a trade replayed on subscription counts if it is after `since`.
+
+    `funded` is the last full hour it paid for.
+    """
 
     symbol: str
     side: Side
@@ -53,10 +62,11 @@ class Holding(msgspec.Struct):
     leverage: Decimal
     liquidation: Decimal | None
     since: datetime
+    funded: datetime | None = None
 
 
 class BrokerState(msgspec.Struct):
-    """`orders` rest, oldest first; `done` are ids of orders dealt with, kept while they could come again."""
+    """`orders` rest, oldest first; `done` are the ids of the last orders filled, cancelled or refused."""
 
     account: AccountState | None = None
     holdings: dict[str, Holding] = {}
@@ -76,9 +86,9 @@ class PaperBroker(Behaviour[BrokerState]):
         self.state = state or BrokerState()
 
     def start(self, now: datetime) -> Iterable[Effect]:
-        """Arm the funding timer again for what is open."""
+        """Arm the funding timer again for what is open: also for this very hour, which is funded just after it."""
         self.state.funding_armed = False
-        return self._arm_funding(now) if self.state.holdings else ()
+        return self._arm_funding(now, now - timedelta(microseconds=1)) if self.state.holdings else ()
 
     def receive(self, now: datetime, message: Message) -> Iterable[Effect]:
         """Handle Traded, PlaceOrder, CancelOrder, FundingDue, ProductsListed, FeedUp and FeedDown."""
@@ -92,7 +102,7 @@ class PaperBroker(Behaviour[BrokerState]):
             case FundingDue(at=at):
                 return self._funding(now, at)
             case ProductsListed(products=products):
-                self.state.products = {product.id: product for product in products}
+                self.state.products |= {product.id: product for product in products}
                 return self._open_account(now)
             case FeedUp() | FeedDown():
                 self.state.feed_up = isinstance(message, FeedUp)
@@ -103,20 +113,17 @@ class PaperBroker(Behaviour[BrokerState]):
     # ── trades ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _traded(self, message: Traded) -> Iterator[Effect]:
-        symbol, tick = message.symbol, message.tick
+        symbol, tick, live = message.symbol, message.tick, message.source == "feed"
         self.state.last[symbol] = tick
-        for order in [
-            order for order in self.state.orders.values() if order.symbol == symbol and order.kind == "market"
-        ]:
-            yield from self._fill(order, tick)
         for position_id, holding in list(self.state.holdings.items()):
-            if holding.symbol == symbol and (message.source == "feed" or tick.time > holding.since):
-                yield from self._check(position_id, holding, tick)
+            if holding.symbol == symbol and (live or tick.time > holding.since):
+                yield from self._check(position_id, holding, tick, live)
 
-    def _check(self, position_id: str, holding: Holding, tick: Tick) -> Iterator[Effect]:
-        """Liquidate, stop out or take the target: the first of these that this trade causes, in this order."""
-        long, price = holding.side == "long", tick.price
-        if is_liquidated(holding.side, price, holding.liquidation):
+    def _check(self, position_id: str, holding: Holding, tick: Tick, live: bool) -> Iterator[Effect]:
+        """Liquidate, stop out, leave as asked or take the target: the first of these that this trade causes."""
+        # A trade may be stamped a little before one of another product; nothing is left before it was entered.
+        at = max(tick.time, holding.since)
+        if is_liquidated(holding.side, tick.price, holding.liquidation):
             order = Order(
                 id=f"{position_id}/liquidated",
                 position_id=position_id,
@@ -126,25 +133,14 @@ class PaperBroker(Behaviour[BrokerState]):
                 purpose="liquidated",
                 contracts=holding.contracts,
             )
-            yield from self._fill(order, tick)
+            yield from self._fill(order, tick, at)
             return
         own = [order for order in self.state.orders.values() if order.position_id == position_id]
-        for order in own:
-            if (
-                order.kind == "stop"
-                and order.price is not None
-                and (price <= order.price if long else price >= order.price)
-            ):
-                yield from self._fill(order, tick)
-                return
-        for order in own:
-            if (
-                order.kind == "limit"
-                and order.price is not None
-                and (price > order.price if long else price < order.price)
-            ):
-                yield from self._fill(order, tick)
-                return
+        for kind in ("stop", "market", "limit"):
+            for order in own:
+                if order.kind == kind and _reached(order, tick.price, live):
+                    yield from self._fill(order, tick, at)
+                    return
 
     # ── orders ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -155,16 +151,24 @@ class PaperBroker(Behaviour[BrokerState]):
             return
         refusal = self._refusal(order, now)
         if refusal is not None:
-            state.done.append(order.id)
+            self._finish(order.id)
             reason, value, threshold = refusal
             yield from _tell(OrderRejected(order, now, reason, value, threshold))
             return
         yield Send("journal", OrderAccepted(order, now))
         tick = state.last.get(order.symbol)
-        if order.kind == "market" and tick is not None and (state.feed_up or order.purpose == "entry"):
+        if order.kind == "market" and tick is not None and (order.purpose == "entry" or self._trades(order, now)):
             yield from self._fill(order, tick, now)
         else:
             state.orders[order.id] = order
+
+    def _trades(self, order: Order, now: datetime) -> bool:
+        """Whether the last trade's price can be had at once."""
+        product = self.state.products.get(order.symbol)
+        return self.state.feed_up and product is not None and is_open(product, now)
+
+    def _finish(self, order_id: str) -> None:
+        self.state.done = [*self.state.done, order_id][-REMEMBERED:]
 
     def _refusal(self, order: Order, now: datetime) -> tuple[str, str, str] | None:
         """Return reason, value and threshold if the order cannot be taken."""
@@ -191,11 +195,14 @@ class PaperBroker(Behaviour[BrokerState]):
 
     def _cancel(self, order_id: str, now: datetime, reason: str) -> Iterator[Effect]:
         if self.state.orders.pop(order_id, None) is not None:
+            self._finish(order_id)
             yield from _tell(OrderCancelled(order_id, now, reason))
 
-    def _fill(self, order: Order, tick: Tick, now: datetime | None = None) -> Iterator[Effect]:
+    def _fill(self, order: Order, tick: Tick, at: datetime) -> Iterator[Effect]:
         """Fill an order at this trade: limit orders at their price, the others at the trade's, worse by slippage."""
-        state, rules, at = self.state, self._rules.fees, now or tick.time
+        state, rules = self.state, self._rules.fees
+        if order.purpose != "entry" and at == _hour(at):
+            yield from self._fund(order.position_id, at)  # What is closed on the hour has crossed it.
         product = state.products[order.symbol]
         reference = order.price if order.kind == "limit" and order.price is not None else tick.price
         price = reference
@@ -205,6 +212,7 @@ class PaperBroker(Behaviour[BrokerState]):
             notional(price, order.contracts, product.contract_size), order.contracts, product, rules, _takes(order)
         )
         state.orders.pop(order.id, None)
+        self._finish(order.id)
         slippage = notional(abs(price - reference), order.contracts, product.contract_size)
         fill = Fill(
             order.id, order.position_id, order.symbol, order.side, order.purpose,
@@ -220,7 +228,7 @@ class PaperBroker(Behaviour[BrokerState]):
         liquidation = holding.liquidation if holding is not None else None
         yield from _tell(Filled(order, fill, tuple(legs), account, margin, gross, liquidation))
         if order.purpose == "entry":
-            yield from self._arm_funding(at)
+            yield from self._arm_funding(at, at)
         elif order.position_id not in state.holdings:
             for rest in [rest.id for rest in state.orders.values() if rest.position_id == order.position_id]:
                 yield from self._cancel(rest, at, "position closed")
@@ -234,7 +242,6 @@ class PaperBroker(Behaviour[BrokerState]):
         self.state.holdings[order.position_id] = Holding(
             order.symbol, side, order.contracts, price, margin, order.leverage, liquidation, at
         )
-        self.state.done.append(order.id)
         return margin
 
     def _exit(
@@ -249,7 +256,6 @@ class PaperBroker(Behaviour[BrokerState]):
         holding.contracts, holding.margin = left, margin
         if left == 0:
             del self.state.holdings[order.position_id]
-            self.state.done = [id_ for id_ in self.state.done if not id_.startswith(order.position_id)]
         return margin, gross
 
     # ── account ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -275,29 +281,47 @@ class PaperBroker(Behaviour[BrokerState]):
             total += profit(holding.side, holding.entry_price, price, holding.contracts, size)
         return total
 
-    def _arm_funding(self, now: datetime) -> Iterator[Effect]:
-        """Wake just after the next hour boundary: a trade stamped exactly on it still counts for the mark."""
+    def _arm_funding(self, now: datetime, after: datetime) -> Iterator[Effect]:
+        """Wake just after the first full hour past `after`: a trade stamped exactly on it still counts for the mark."""
         if not self.state.funding_armed:
             self.state.funding_armed = True
-            boundary = now.replace(minute=0, second=0, microsecond=0) + HOUR
+            boundary = _hour(after) + HOUR
             yield After((boundary - now).total_seconds() + 1e-6, FundingDue(boundary))
 
     def _funding(self, now: datetime, at: datetime) -> Iterator[Effect]:
-        state = self.state
-        state.funding_armed = False
-        for position_id, holding in state.holdings.items():
-            product = state.products[holding.symbol]
-            tick = state.last.get(holding.symbol)
-            mark = tick.price if tick is not None else holding.entry_price
-            if not is_due(product, at):
-                continue
-            rate = hourly_rate(product, self._rules.margin)
-            amount = funding(holding.side, holding.contracts, product, mark, rate)
-            legs = ledger.funding_paid(f"funding:{position_id}:{at:%Y%m%dT%H%M}", at, amount, position_id)
-            account = self._post(list(legs))
-            yield from _tell(FundingPaid(position_id, holding.symbol, at, rate, mark, amount, legs, account))
-        if state.holdings:
-            yield from self._arm_funding(now)
+        self.state.funding_armed = False
+        for position_id in self.state.holdings:
+            yield from self._fund(position_id, at)
+        if self.state.holdings:
+            yield from self._arm_funding(now, now)
+
+    def _fund(self, position_id: str, hour: datetime) -> Iterator[Effect]:
+        """Pay or receive the funding of one full hour, once; what was opened on the hour has not crossed it."""
+        state, holding = self.state, self.state.holdings[position_id]
+        product, tick = state.products[holding.symbol], state.last.get(holding.symbol)
+        if holding.since >= hour or holding.funded == hour or not is_due(product, hour):
+            return
+        holding.funded = hour
+        mark = tick.price if tick is not None else holding.entry_price
+        rate = hourly_rate(product, self._rules.margin)
+        amount = funding(holding.side, holding.contracts, product, mark, rate)
+        legs = ledger.funding_paid(f"funding:{position_id}:{hour:%Y%m%dT%H%M}", hour, amount, position_id)
+        account = self._post(list(legs))
+        yield from _tell(FundingPaid(position_id, holding.symbol, hour, rate, mark, amount, legs, account))
+
+
+def _hour(at: datetime) -> datetime:
+    """The last full hour at or before an instant."""
+    return at.replace(minute=0, second=0, microsecond=0)
+
+
+def _reached(order: Order, price: Decimal, live: bool) -> bool:
+    """Whether a trade fills a resting order: a stop at or beyond its price, a limit strictly beyond its own."""
+    if order.price is None:
+        return live
+    if order.kind == "stop":
+        return price <= order.price if order.side == "sell" else price >= order.price
+    return price > order.price if order.side == "sell" else price < order.price
 
 
 def _takes(order: Order) -> Liquidity:

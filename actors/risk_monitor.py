@@ -34,17 +34,15 @@ from actors.messages import (
     PositionClosed,
     PositionOpened,
     ProductsListed,
-    Rejected,
     Resume,
     Traded,
 )
+from actors.risk_monitor_orders import entry_id, entry_order, exit_order, opened, rejected
+from actors.risk_monitor_state import Entering, Managed, RiskState
 from actors.runtime.behaviour import After, Behaviour, Effect, Send
-from atlas.market.product import Product
 from atlas.money.account import available, daily_loss_hit, equity, next_trading_day, trading_day
-from atlas.money.book import AccountState, Kind, Order, Position, Purpose
-from atlas.money.entry import Approval, EntryContext, PendingEntry, pending_entry
-from atlas.money.fees import entry_deed, exit_deed
-from atlas.money.ledger import EMPTY
+from atlas.money.book import Purpose
+from atlas.money.entry import Approval, EntryContext, pending_entry
 from atlas.money.profit import unrealised
 from atlas.risk import judge
 from atlas.rules import Rules
@@ -52,39 +50,7 @@ from atlas.rules import Rules
 DAILY_LOSS = "daily_loss"
 """The source of the halt that the daily loss limit makes."""
 
-
-class Entering(msgspec.Struct):
-    """An approved trigger whose order is with the broker, and what is reserved for it."""
-
-    trigger: EntryTriggered
-    approval: Approval
-    pending: PendingEntry
-
-
-class Managed(msgspec.Struct):
-    """An open position; `changes` counts its events, `leaving` is the reason of an exit already ordered."""
-
-    position: Position
-    changes: int = 0
-    leaving: Purpose | None = None
-
-
-class RiskState(msgspec.Struct):
-    """`halts` source → reason; `day` is the trading day and `day_equity` what it began with.
-
-    `undecided` are triggers that an earlier process left without trade or rejection.
-    """
-
-    account: AccountState = EMPTY
-    positions: dict[str, Managed] = {}
-    entering: dict[str, Entering] = {}
-    products: dict[str, Product] = {}
-    last: dict[str, Decimal] = {}
-    halts: dict[str, str] = {}
-    halt_count: int = 0
-    day: str = ""
-    day_equity: Decimal | None = None
-    undecided: list[EntryTriggered] = []
+__all__ = ["DAILY_LOSS", "Managed", "RiskMonitor", "RiskState"]
 
 
 class RiskMonitor(Behaviour[RiskState]):
@@ -97,7 +63,7 @@ class RiskMonitor(Behaviour[RiskState]):
     def start(self, now: datetime) -> Iterator[Effect]:
         """Go on with the trading day of before; a new account begins its first day with its first deposit."""
         for trigger in self.state.undecided:
-            yield Send("journal", _rejected(trigger, now, "halted", "ATLAS ended before it was decided", "running"))
+            yield Send("journal", rejected(trigger, now, "halted", "ATLAS ended before it was decided", "running"))
         self.state.undecided = []
         if self.state.day:
             yield from self._day(now)
@@ -112,20 +78,20 @@ class RiskMonitor(Behaviour[RiskState]):
             case EntryTriggered():
                 return self._triggered(now, message)
             case Filled():
-                return self._filled(message)
+                return self._filled(now, message)
             case OrderRejected():
                 return self._refused(now, message)
             case OrderCancelled():
                 return ()
             case FundingPaid():
-                return self._funded(message)
+                return self._funded(now, message)
             case AccountOpened(account=account):
                 self.state.account = account
                 return self._day(now)
             case DayDue():
                 return self._day(now)
             case ProductsListed(products=products):
-                self.state.products = {product.id: product for product in products}
+                self.state.products |= {product.id: product for product in products}
                 return ()
             case FeedDown(reason=reason):
                 return self._halt(now, "feed", reason)
@@ -154,11 +120,12 @@ class RiskMonitor(Behaviour[RiskState]):
         state.last[symbol] = price
         if not state.positions:
             return
+        held = False
         for managed in state.positions.values():
             position = managed.position
             if position.symbol != symbol or (message.source != "feed" and tick.time <= position.entry_time):
                 continue
-            long = position.side == "long"
+            held, long = True, position.side == "long"
             if price < position.worst if long else price > position.worst:
                 managed.position = position = msgspec.structs.replace(position, worst=price)
             elif price > position.best if long else price < position.best:
@@ -167,7 +134,8 @@ class RiskMonitor(Behaviour[RiskState]):
                 price < position.invalidation if long else price > position.invalidation
             ):
                 yield from self._leave(managed, "invalidated")
-        yield from self._watch_loss(now)
+        if held:
+            yield from self._watch_loss(now)
 
     def _leave(self, managed: Managed, reason: Purpose) -> Iterator[Effect]:
         """Order a market exit, once."""
@@ -175,17 +143,18 @@ class RiskMonitor(Behaviour[RiskState]):
             return
         managed.leaving = reason
         position = managed.position
-        yield Send("paper_broker", PlaceOrder(_exit_order(position, reason, "market", None)))
+        yield Send("paper_broker", PlaceOrder(exit_order(position, reason, "market", None)))
 
     def _leave_all(self, ids: list[str]) -> Iterator[Effect]:
         for id_ in ids:
             yield from self._leave(self.state.positions[id_], "flatten")
 
-    def _filled(self, message: Filled) -> Iterator[Effect]:
+    def _filled(self, now: datetime, message: Filled) -> Iterator[Effect]:
         self.state.account = message.account
         fill = message.fill
         if fill.purpose == "entry":
             yield from self._opened(message)
+            yield from self._watch_loss(now)
             return
         managed = self.state.positions.get(fill.position_id)
         if managed is None:
@@ -212,50 +181,20 @@ class RiskMonitor(Behaviour[RiskState]):
         else:
             managed.changes += 1
             yield Send("journal", PositionChanged(position, managed.changes))
+        yield from self._watch_loss(now)
 
     def _opened(self, message: Filled) -> Iterator[Effect]:
         """The trade of a trigger: keep it, and lay its stop and target beside it at the broker."""
         fill = message.fill
         entering = self.state.entering.pop(fill.order_id)
-        trigger, approval = entering.trigger, entering.approval
-        setup = trigger.setup
-        position = Position(
-            id=setup.id,
-            symbol=setup.symbol,
-            timeframe=setup.timeframe,
-            setup=trigger.name,
-            family=setup.family,
-            side=setup.side,
-            contract_size=self.state.products[setup.symbol].contract_size,
-            contracts=fill.contracts,
-            entry_contracts=fill.contracts,
-            entry_price=fill.price,
-            entry_reference=fill.reference,
-            entry_time=fill.time,
-            stop=approval.stop,
-            first_stop=approval.stop,
-            target=approval.target,
-            invalidation=setup.opposite_level,
-            entry_bar_end=setup.valid_until,
-            leverage=approval.leverage,
-            tier=approval.tier,
-            margin=message.margin,
-            liquidation=message.liquidation,
-            worst=fill.reference,
-            best=fill.reference,
-            fees=fill.fee,
-            slippage=fill.slippage,
-            detection=trigger.detection,
-            at_trigger=trigger.at_trigger or trigger.detection,
-            setup_time=setup.setup_time,
-            risk_at_entry=approval.risk,
-        )
+        contract_size = self.state.products[fill.symbol].contract_size
+        position = opened(entering.trigger, entering.approval, message, contract_size)
         self.state.positions[position.id] = Managed(position)
         yield Send("journal", PositionOpened(position))
-        yield Send("paper_broker", PlaceOrder(_exit_order(position, "stop", "stop", position.stop)))
-        yield Send("paper_broker", PlaceOrder(_exit_order(position, "target", "limit", position.target)))
+        yield Send("paper_broker", PlaceOrder(exit_order(position, "stop", "stop", position.stop)))
+        yield Send("paper_broker", PlaceOrder(exit_order(position, "target", "limit", position.target)))
 
-    def _funded(self, message: FundingPaid) -> Iterator[Effect]:
+    def _funded(self, now: datetime, message: FundingPaid) -> Iterator[Effect]:
         self.state.account = message.account
         managed = self.state.positions.get(message.position_id)
         if managed is not None:
@@ -263,6 +202,7 @@ class RiskMonitor(Behaviour[RiskState]):
             managed.position = msgspec.structs.replace(position, funding=position.funding + message.amount)
             managed.changes += 1
             yield Send("journal", PositionChanged(managed.position, managed.changes))
+        yield from self._watch_loss(now)
 
     # ── triggers ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -270,7 +210,7 @@ class RiskMonitor(Behaviour[RiskState]):
         state, setup = self.state, trigger.setup
         product = state.products.get(setup.symbol)
         if product is None:
-            yield Send("journal", _rejected(trigger, now, "session_closed", "not listed by the exchange", "listed"))
+            yield Send("journal", rejected(trigger, now, "session_closed", "not listed by the exchange", "listed"))
             return
         base = state.day_equity if state.day_equity is not None else self._equity()
         context = EntryContext(
@@ -283,7 +223,7 @@ class RiskMonitor(Behaviour[RiskState]):
             ask=trigger.tick.ask,
             verified=trigger.verified,
             missed=trigger.missed,
-            already_triggered=setup.id in state.positions or _entry_id(setup.id) in state.entering,
+            already_triggered=setup.id in state.positions or entry_id(setup.id) in state.entering,
             halts=dict(state.halts),
             daily_loss_hit=DAILY_LOSS in state.halts,
             day_start_equity=base,
@@ -296,26 +236,19 @@ class RiskMonitor(Behaviour[RiskState]):
         )
         outcome = judge(context).outcome
         if isinstance(outcome, Approval):
-            order = Order(
-                id=_entry_id(setup.id),
-                position_id=setup.id,
-                symbol=setup.symbol,
-                side=entry_deed(setup.side),
-                kind="market",
-                purpose="entry",
-                contracts=outcome.contracts,
-                leverage=outcome.leverage,
-            )
+            for id_ in outcome.closes:
+                yield from self._leave(state.positions[id_], "flatten")
+            order = entry_order(setup, outcome)
             state.entering[order.id] = Entering(trigger, outcome, pending_entry(context, outcome))
             yield Send("paper_broker", PlaceOrder(order))
         else:
-            yield Send("journal", _rejected(trigger, now, outcome.gate, outcome.value, outcome.threshold))
+            yield Send("journal", rejected(trigger, now, outcome.gate, outcome.value, outcome.threshold))
 
     def _refused(self, now: datetime, message: OrderRejected) -> Iterator[Effect]:
         """The broker refused: an entry ends as a rejection; an exit may be tried again at the next trade."""
         entering = self.state.entering.pop(message.order.id, None)
         if entering is not None:
-            yield Send("journal", _rejected(entering.trigger, now, message.reason, message.value, message.threshold))
+            yield Send("journal", rejected(entering.trigger, now, message.reason, message.value, message.threshold))
             return
         managed = self.state.positions.get(message.order.position_id)
         if managed is not None and managed.leaving == message.order.purpose:
@@ -383,28 +316,3 @@ class RiskMonitor(Behaviour[RiskState]):
         yield from effects
         if command_id is not None:
             yield Send("journal", CommandDone(command_id, now, result))
-
-
-def _entry_id(setup_id: str) -> str:
-    return f"{setup_id}/entry"
-
-
-def _exit_order(position: Position, purpose: Purpose, kind: Kind, price: Decimal | None) -> Order:
-    """Return the order that closes the whole position."""
-    return Order(
-        id=f"{position.id}/{purpose}",
-        position_id=position.id,
-        symbol=position.symbol,
-        side=exit_deed(position.side),
-        kind=kind,
-        purpose=purpose,
-        contracts=position.contracts,
-        price=price,
-    )
-
-
-def _rejected(trigger: EntryTriggered, at: datetime, gate: str, value: str, threshold: str) -> Rejected:
-    setup = trigger.setup
-    return Rejected(
-        setup.id, setup.symbol, setup.timeframe, setup.family, trigger.name, setup.side, at, gate, value, threshold
-    )

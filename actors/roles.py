@@ -14,7 +14,8 @@ from actors.risk_monitor import RiskMonitor, RiskState
 from actors.route import BROKER, ENTRY, RISK, SCANNER
 from actors.runtime.behaviour import Behaviour, Role
 from actors.runtime.policy import Policy
-from actors.scanner import Scanner, ScannerState
+from actors.scanner import Scanner
+from actors.scanner_frames import ScannerState
 from atlas.rules import Rules
 
 SCANNER_POLICY = Policy(limit=3, window=300, action="retire")

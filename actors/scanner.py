@@ -6,13 +6,14 @@ afresh from the closed bars and replace all earlier ones (strat.md 2).
 
 A hole (gap, reconnect, partial start) leaves the product unverified until candles from REST, taken after the hole
 ended, have replaced what it touched. A break inside the filled stretch is `unseen`: missed, never traded late.
+
+A trade older than a closed bar is late on every timeframe: it changes nothing, so that a higher frame stays the exact
+aggregate of the lower.
 """
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
-
-import msgspec
 
 from actors.messages import (
     BarClosed,
@@ -33,13 +34,14 @@ from actors.messages import (
     Unseen,
 )
 from actors.runtime.behaviour import After, Behaviour, Effect, Send
+from actors.scanner_frames import RECENT, Frame, ScannerState, joined, reached, unseen
 from atlas.market.aggregation import FormingBar
-from atlas.market.bar import Bar, Tick
-from atlas.market.timeframes import TIMEFRAMES
+from atlas.market.bar import Tick
+from atlas.market.timeframes import TIMEFRAMES, period
 from atlas.rules import StratRules
 from atlas.strat.continuity import FrameView, read
 from atlas.strat.series import Series
-from atlas.strat.setup import ContinuityReading, Setup, Side
+from atlas.strat.setup import ContinuityReading, Side
 
 JOIN_MARGIN = timedelta(seconds=2)
 """How far the trades replayed on subscription must reach back before the history's time for nothing to be lost between
@@ -48,32 +50,6 @@ them: the exchange caches its public candles for a second (coinbase.md 2)."""
 SIDES: tuple[Side, Side] = ("long", "short")
 SOONEST = 1e-6
 """A timer is due a microsecond from now at the soonest."""
-
-RECENT = 4
-"""Closed bars kept to be joined to a history that was taken a moment before they closed."""
-
-
-class Frame(msgspec.Struct):
-    """One timeframe: the closed bars' series, the forming bar, and where the closed bars end."""
-
-    series: Series
-    forming: FormingBar | None = None
-    closed_until: datetime | None = None
-    recent: list[Bar] = []
-    setups: tuple[Setup, ...] = ()
-    revision: int = 0
-
-
-class ScannerState(msgspec.Struct):
-    """`joined`: history and feed have met. `hole_until`: a history must be taken after it to count as a repair."""
-
-    frames: dict[str, Frame] = {}
-    joined: bool = False
-    verified: bool = False
-    as_of: datetime | None = None
-    hole_open: bool = False
-    hole_until: datetime | None = None
-    last: Decimal | None = None
 
 
 class Scanner(Behaviour[ScannerState]):
@@ -111,31 +87,39 @@ class Scanner(Behaviour[ScannerState]):
     # ── trades ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _traded(self, now: datetime, tick: Tick, source: str) -> Iterator[Effect]:
+        state, at, price = self.state, tick.time, tick.price
+        if state.late_before is not None and at < state.late_before:
+            yield Send("entry_monitor", LateTrade(self.symbol, tick))
+            if source == "feed":
+                yield Send("journal", LateTrade(self.symbol, tick))
+            return
+        if state.hole_ending and source == "feed":
+            state.hole_ending, state.hole_until = False, max(state.hole_until or at, at)
+        # What was replayed on subscription and printed before the history was taken, the history has counted.
+        counted = source != "feed" and state.as_of is not None and at <= state.as_of
+        size = Decimal(0) if counted else tick.size
         closed: list[str] = []
-        late = False
-        at, price = tick.time, tick.price
-        for timeframe, frame in self.state.frames.items():
+        for timeframe, frame in state.frames.items():
             forming = frame.forming
-            if forming is not None and forming.open_time <= at < forming.close_time:
-                forming.add(price, tick.size if source == "feed" else Decimal(0))
-                continue
-            if frame.closed_until is not None and at < frame.closed_until:
-                late = True
+            if forming is not None and at < forming.close_time:
+                forming.add(price, size)
                 continue
             if forming is not None:
                 yield from self._close(timeframe, frame)
                 closed.append(timeframe)
-            yield self._open(timeframe, frame, tick, now)
-        self.state.last = price
-        if late and source == "feed":
-            yield Send("journal", LateTrade(self.symbol, tick))
+            yield self._open(timeframe, frame, tick, size, now)
+        state.last = price
         for timeframe in closed:
             yield from self._replace(timeframe, now)
 
-    def _open(self, timeframe: str, frame: Frame, tick: Tick, now: datetime) -> Effect:
+    def _open(self, timeframe: str, frame: Frame, tick: Tick, size: Decimal, now: datetime) -> Effect:
         """Begin a forming bar with its first trade, and arm the timer that ends it without another."""
-        frame.forming = FormingBar.from_trade(timeframe, tick.time, tick.price, tick.size)
+        frame.forming = FormingBar.from_trade(timeframe, tick.time, tick.price, size)
+        self._late_before(frame.forming.open_time)
         return self._timer(frame.forming, now)
+
+    def _late_before(self, at: datetime) -> None:
+        self.state.late_before = max(self.state.late_before or at, at)
 
     def _timer(self, forming: FormingBar, now: datetime) -> Effect:
         wait = (forming.close_time + self._grace - now).total_seconds()
@@ -148,10 +132,16 @@ class Scanner(Behaviour[ScannerState]):
             yield from self._replace(timeframe, now)
 
     def _close(self, timeframe: str, frame: Frame) -> Iterator[Effect]:
-        """Close the forming bar: type it, take the setups it gives, tell the journal."""
+        """Close the forming bar: type it, take the setups it gives, tell the journal; a partial one is dropped."""
         assert frame.forming is not None
         bar = frame.forming.bar()
         frame.forming = None
+        self._late_before(bar.close_time)
+        if frame.whole_from is None or bar.open_time < frame.whole_from:
+            frame.whole_from = bar.close_time
+            return
+        if not self.state.verified:
+            frame.doubtful = [*frame.doubtful, bar.open_time][-RECENT:]
         frame.closed_until = bar.close_time
         frame.recent = [*frame.recent, bar][-RECENT:]
         frame.revision = 0
@@ -191,8 +181,10 @@ class Scanner(Behaviour[ScannerState]):
         prior, forming = frame.recent[-1] if frame.recent else None, frame.forming
         high, low = (prior.high, prior.low) if prior else (None, None)
         if forming is None or forming.close_time <= now:
-            return FrameView(timeframe, None, None, None, None, high, low, known=prior is not None)
-        return FrameView(timeframe, forming.open, forming.high, forming.low, forming.close, high, low)
+            known = reached(frame, period(timeframe, now)[0])
+            return FrameView(timeframe, None, None, None, None, high, low, known)
+        known = reached(frame, forming.open_time)
+        return FrameView(timeframe, forming.open, forming.high, forming.low, forming.close, high, low, known)
 
     # ── history, gaps ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -205,21 +197,24 @@ class Scanner(Behaviour[ScannerState]):
             return
         for bars in message.frames:
             if bars.timeframe in state.frames:
-                yield from self._take(bars, now)
+                yield from self._take(bars, message.as_of, now)
         state.as_of = message.as_of
         if state.joined:
             yield from self._verified(now)
 
-    def _take(self, bars: FrameBars, now: datetime) -> Iterator[Effect]:
+    def _take(self, bars: FrameBars, as_of: datetime, now: datetime) -> Iterator[Effect]:
         """Build one timeframe from REST's bars, joined to what the feed has brought since they were taken."""
         old = self.state.frames[bars.timeframe]
-        closed, forming = _joined(bars, [*old.recent, *([old.forming.bar()] if old.forming else ())])
+        opened, closes = period(bars.timeframe, as_of)
+        old.whole_from = opened if bars.whole else old.whole_from or closes
+        closed, forming = joined(bars, [*old.recent, *([old.forming.bar()] if old.forming else ())])
         if forming is not None and forming.close_time + self._grace <= now:
             closed.append(forming.bar())
             forming = None
         if not closed and forming is None:
             return
         frame = Frame(Series(self.symbol, bars.timeframe), forming, recent=closed[-RECENT:])
+        frame.whole_from, frame.repairs = old.whole_from, old.repairs + 1
         frame.closed_until = closed[-1].close_time if closed else None
         frame.revision = old.revision + 1 if old.closed_until == frame.closed_until is not None else 0
         known = {bar.open_time: bar for bar in old.recent}
@@ -227,9 +222,10 @@ class Scanner(Behaviour[ScannerState]):
             last = frame.series.close(bar, self._rules)
             frame.setups = last.setups
             new = old.closed_until is not None and bar.open_time >= old.closed_until
-            if new or known.get(bar.open_time, bar) != bar:
-                yield Send("journal", BarClosed(self.symbol, bar, last.type, True, 0 if new else 1))
+            if new or bar.open_time in old.doubtful or known.get(bar.open_time, bar) != bar:
+                yield Send("journal", BarClosed(self.symbol, bar, last.type, True, 0 if new else frame.repairs))
         self.state.frames[bars.timeframe] = frame
+        self._late_before(forming.open_time if forming is not None else closed[-1].close_time)
         if forming is not None:
             yield self._timer(forming, now)
         if self.state.last is None:
@@ -243,29 +239,33 @@ class Scanner(Behaviour[ScannerState]):
                 state.hole_open, state.hole_until = False, message.at
                 yield Send("history", LoadHistory(self.symbol, "reconnected"))
             return
-        state.joined = True
-        if state.as_of is not None and (
-            message.at <= state.as_of or (message.oldest is not None and message.oldest <= state.as_of - JOIN_MARGIN)
-        ):
-            yield from self._verified(now)
-            return
+        state.joined, state.hole_open = True, False
+        as_of, oldest = state.as_of, message.oldest
+        if as_of is not None and not _before(as_of, state.hole_until):
+            meets = message.at <= as_of or (oldest is not None and oldest <= as_of - JOIN_MARGIN)
+            if meets:
+                yield from self._verified(now)
+                return
         state.hole_until = message.at
         yield Send("entry_monitor", DataVerified(self.symbol, False))
         yield Send("history", LoadHistory(self.symbol, "partial start"))
 
     def _gap(self, now: datetime, message: Gap) -> Iterator[Effect]:
-        self.state.verified = False
-        self.state.hole_open, self.state.hole_until = message.reconnect, now
+        """Trust no bar it may have touched. One that comes while a hole is open ends no sooner than that hole."""
+        state = self.state
+        state.verified, state.hole_until = False, now
+        state.hole_open = state.hole_open or message.reconnect
+        state.hole_ending = not state.hole_open
         yield Send("entry_monitor", DataVerified(self.symbol, False))
-        if not message.reconnect:
+        if not state.hole_open:
             yield Send("history", LoadHistory(self.symbol, message.reason))
 
     def _verified(self, now: datetime) -> Iterator[Effect]:
         """Every stretch is seen or filled: hand out all setups, with the part of their entry bars nobody saw."""
-        self.state.verified = True
+        self.state.verified, self.state.hole_ending = True, False
         yield Send("entry_monitor", DataVerified(self.symbol, True))
         for timeframe in self.timeframes:
-            yield from self._replace(timeframe, now, _unseen(self.state.frames[timeframe].forming))
+            yield from self._replace(timeframe, now, unseen(self.state.frames[timeframe]))
 
 
 def frames_needed(rules: StratRules) -> tuple[str, ...]:
@@ -276,30 +276,5 @@ def frames_needed(rules: StratRules) -> tuple[str, ...]:
     return tuple(timeframe for timeframe in TIMEFRAMES if timeframe in wanted)
 
 
-def _joined(bars: FrameBars, seen: list[Bar]) -> tuple[list[Bar], FormingBar | None]:
-    """Return closed bars and forming bar of REST, continued by the bars the feed has made since they were taken.
-
-    A trade may be in both: high and low do not mind, the last seen close stands, the greater volume is nearer.
-    """
-    closed, forming = list(bars.closed), FormingBar.from_bar(bars.forming, bars.timeframe) if bars.forming else None
-    until = closed[-1].close_time if closed else None
-    for bar in seen:
-        if forming is not None and bar.open_time == forming.open_time:
-            forming.high, forming.low = max(forming.high, bar.high), min(forming.low, bar.low)
-            forming.close, forming.volume = bar.close, max(forming.volume, bar.volume)
-        elif bar.open_time >= (forming.close_time if forming is not None else until or bar.open_time):
-            if forming is not None:
-                closed.append(forming.bar())
-            forming = FormingBar.from_bar(bar, bars.timeframe)
-    return closed, forming
-
-
 def _before(at: datetime, limit: datetime | None) -> bool:
     return limit is not None and at < limit
-
-
-def _unseen(forming: FormingBar | None) -> Unseen | None:
-    """The forming bar as the stretch that was not seen live; which side came first is told by the candle path."""
-    if forming is None:
-        return None
-    return Unseen(forming.high, forming.low, "short" if forming.close >= forming.open else "long")

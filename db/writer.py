@@ -3,11 +3,10 @@
 import logging
 import traceback
 from collections.abc import Sequence
-from itertools import groupby
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, Executable, bindparam, func, select, text
+from sqlalchemy import Connection, Engine, bindparam, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from actors.messages import Alert, DeadLetter, Quote
@@ -18,7 +17,7 @@ from db.faults import first_line, verdict
 from db.models import AccountRow, DeadLetterRow, EventRow, QuoteRow
 from db.projections import project
 from db.projections.operation import NOTICES
-from db.projections.row import Row, replaced
+from db.projections.row import Row, grouped, replaced
 from db.repositories.daemon import Health, save_health
 
 ATTEMPTS = 5
@@ -179,8 +178,8 @@ class Writer:
         }
 
     def _finish(self, connection: Connection, extras: Extras) -> None:
-        rows: list[Row] = [(_quote, msgspec.structs.asdict(quote)) for quote in extras.quotes]
-        rows += [(_letter, self._letter_row(letter)) for letter in extras.letters]
+        rows: list[Row] = [Row(_quote, msgspec.structs.asdict(quote), ("quotes",)) for quote in extras.quotes]
+        rows += [Row(_letter, self._letter_row(letter), ("letters",)) for letter in extras.letters]
         _execute(connection, rows)
         save_health(connection, self.account, extras.health)
         connection.execute(_notify, {"channel": CHANNEL, "account": self.account})
@@ -220,7 +219,7 @@ class Writer:
             reason=f"{entry.id}: {reason}",
             traceback="".join(traceback.format_exception(error)),
         )
-        rows = [(_letter, self._letter_row(letter)), *project(self.account, told)]
+        rows = [Row(_letter, self._letter_row(letter), ("letters",)), *project(self.account, told)]
         _execute(connection, rows)
         return rows
 
@@ -229,14 +228,9 @@ class Writer:
 
 
 def _execute(connection: Connection, rows: Sequence[Row]) -> None:
-    """Execute in order; neighbours with the same statement go together."""
-    for statement, group in groupby(rows, key=_statement):
-        connection.execute(statement, [parameters for _, parameters in group])
-
-
-def _statement(row: Row) -> Executable:
-    return row[0]
+    for statement, parameters in grouped(rows):
+        connection.execute(statement, parameters)
 
 
 def _notices(rows: Sequence[Row]) -> int:
-    return sum(any(statement is one for one in NOTICES) for statement, _ in rows)
+    return sum(any(row.statement is one for one in NOTICES) for row in rows)

@@ -66,12 +66,13 @@ class Choice:
     @property
     def server(self) -> "EmbeddedServer | None":
         """The embedded server, None when a URL names another. Starts nothing."""
+        settings = self.settings.database  # Before the imports: wrong settings are told at once.
         from db.embedded import EmbeddedServer
         from db.engine import resolve_url
 
-        if resolve_url(self.settings.database.url.get_secret_value() or None) is not None:
+        if resolve_url(settings.url.get_secret_value() or None) is not None:
             return None
-        directory = self.settings.database.directory
+        directory = settings.directory
         return EmbeddedServer(Path(directory) if directory else None)
 
     def rest(self) -> "Rest":
@@ -86,6 +87,21 @@ class Choice:
             key=keys.api_key.get_secret_value(),
             secret=keys.api_secret.get_secret_value(),
         )
+
+    @property
+    def config_file(self) -> Path | None:
+        """The configuration file that is read, None if there is none."""
+        from atlas.config import location
+
+        return location(self._config)
+
+    def running_url(self) -> str:
+        """Return the database's URL without starting a server. Raises DatabaseError if the embedded one is down."""
+        server = self.server
+        if server is None:
+            return self._elsewhere(create=False)
+        server.require_running()
+        return server.url(self.database)
 
     @property
     def state_dir(self) -> Path:

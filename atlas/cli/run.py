@@ -21,10 +21,10 @@ SAME_WISH = 1.0
 @click.option("--no-upgrade", is_flag=True, help="Do not make a missing database; it must be there.")
 def run(choice: Choice, no_upgrade: bool) -> None:
     """Run the daemon until it is asked to stop (SIGTERM, Ctrl-C); a second signal ends it at once."""
-    from actors.system import Places, System
-
     _log_to_stderr()
     with choice.opened(create=not no_upgrade) as url:
+        from actors.system import Places, System  # A second's work, and for nothing where the settings are wrong.
+
         state = choice.state_dir
         name = f"{choice.database}-{choice.account}"
         system = System(
@@ -65,5 +65,5 @@ def recording_dir(choice: Choice) -> Path:
 def _log_to_stderr() -> None:
     """One line an event on stderr, where systemd's journal takes it."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for chatty in ("urllib3", "pykka", "alembic"):
+    for chatty in ("urllib3", "pykka", "alembic", "pyrate_limiter"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -23,12 +23,12 @@ def web(
 
     It only reads the database, and starts also while that is down.
     """
+    settings = config.load(file)
     from db.embedded import EmbeddedServer
     from db.engine import normal
     from web import PanelConfig
     from web.server import PanelServer, listening_socket
 
-    settings = config.load(file)
     database = settings.database
     directory = Path(database.directory) if database.directory else None
     url = normal(

@@ -24,32 +24,32 @@ _funding = insert(FundingRow)
 
 def opened(account: str, event: AccountOpened) -> list[Row]:
     """The first deposit is the starting equity."""
-    starting = (_open, {"b_name": account, "starting_equity": event.account.cash})
+    starting = Row(_open, {"b_name": account, "starting_equity": event.account.cash}, ("account",))
     return [starting, *moved(account, event.legs, event.account)]
 
 
 def funding_paid(account: str, event: FundingPaid) -> list[Row]:
     """One row of funding, and the money moved."""
     fields = columns(event, "position_id", "symbol", "at", "rate", "mark", "amount")
-    return [(_funding, {"account": account, **fields}), *moved(account, event.legs, event.account)]
+    return [Row(_funding, {"account": account, **fields}, ("funding",)), *moved(account, event.legs, event.account)]
 
 
 def day_started(account: str, event: DayStarted) -> list[Row]:
     """The day and the base of its loss limit."""
-    return [(_day, {"b_name": account, "day": event.day, "day_start_equity": event.equity})]
+    return [Row(_day, {"b_name": account, "day": event.day, "day_start_equity": event.equity}, ("account",))]
 
 
 def halts_changed(account: str, event: HaltChanged) -> list[Row]:
     """The halts in force, unless a later change is stored already."""
     change = {"b_count": event.count, "halts": dict(event.halts), "halt_count": event.count}
-    return [(_halts, {"b_name": account, **change})]
+    return [Row(_halts, {"b_name": account, **change}, ("account",))]
 
 
 def moved(account: str, legs: Iterable[Leg], after: AccountState) -> list[Row]:
     """Return the ledger rows of a movement and the account after it."""
     return [
-        *((_leg, _columns(account, leg)) for leg in legs),
-        (_state, {"b_name": account, "cash": after.cash, "reserved": after.reserved}),
+        *(Row(_leg, _columns(account, leg), ("ledger",)) for leg in legs),
+        Row(_state, {"b_name": account, "cash": after.cash, "reserved": after.reserved}, ("account",)),
     ]
 
 

@@ -9,6 +9,7 @@ from actors.messages import Alert, CommandDone
 from db.models import CommandRow, OutboxRow, TriggerRow
 from db.notices import alert_notice
 from db.projections.row import Row, here, keys
+from db.projections.signals import trigger
 
 # A notice of a trade also names the level that was broken, which is in the trigger's row and not in the position.
 _broken = (
@@ -51,7 +52,7 @@ def alert(account: str, event: Alert) -> list[Row]:
 def command_done(account: str, event: CommandDone) -> list[Row]:
     """The answer goes into the row the command came from."""
     answer = {"result": event.result, "done_at": event.at}
-    return [(_done, {**keys(account, id=event.command_id), **answer})]
+    return [Row(_done, {**keys(account, id=event.command_id), **answer}, (f"command {event.command_id}",))]
 
 
 def notice(
@@ -59,4 +60,6 @@ def notice(
 ) -> Row:
     """Return the outbox row of one thing; its times are the database's, the outbox being about wall time."""
     row = {"account": account, "key": key, "kind": kind, "critical": critical, "fields": fields}
-    return (_plain, row) if trigger_of is None else (_of_trade, {**row, "b_trigger_of": trigger_of})
+    if trigger_of is None:
+        return Row(_plain, row, ("outbox",))
+    return Row(_of_trade, {**row, "b_trigger_of": trigger_of}, ("outbox", trigger(trigger_of)))

@@ -40,7 +40,8 @@ def rejected(account: str, event: OrderRejected) -> list[Row]:
 
 def cancelled(account: str, event: OrderCancelled) -> list[Row]:
     """The order is gone without a fill."""
-    return [(_cancel, {**keys(account, id=event.order_id), "done_at": event.at, "reason": event.reason})]
+    row = {**keys(account, id=event.order_id), "done_at": event.at, "reason": event.reason}
+    return [Row(_cancel, row, (f"order {event.order_id}",))]
 
 
 def filled(account: str, event: Filled) -> list[Row]:
@@ -52,7 +53,7 @@ def filled(account: str, event: Filled) -> list[Row]:
     )  # fmt: skip
     return [
         _of(account, event.order, "filled", fill.time, fill.time),
-        (_fill, {"account": account, "at": fill.time, **fields}),
+        Row(_fill, {"account": account, "at": fill.time, **fields}, ("fills",)),
         *moved(account, event.legs, event.account),
     ]
 
@@ -62,4 +63,4 @@ def _of(account: str, order: Order, status: str, placed: datetime, done: datetim
         order, "id", "position_id", "symbol", "side", "kind", "purpose", "contracts", "price", "leverage"
     )
     times = {"placed_at": placed, "done_at": done, "reason": reason or None}
-    return (_order, {"account": account, "status": status, **times, **fields})
+    return Row(_order, {"account": account, "status": status, **times, **fields}, (f"order {order.id}",))

@@ -2,15 +2,15 @@
 
 import msgspec
 from sqlalchemy import and_
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import Insert, insert
 
 from actors.messages import PositionChanged, PositionClosed, PositionOpened
 from atlas.money.book import Position
 from db.models import PositionRow
 from db.notices import entry_notice, exit_notice, r_of
 from db.projections.operation import notice
-from db.projections.row import Row, columns, keys, replaced
-from db.projections.signals import outcome
+from db.projections.row import Row, columns, replaced
+from db.projections.signals import became
 
 _COLUMNS = (
     "id", "symbol", "timeframe", "setup", "family", "side", "contracts", "entry_contracts", "contract_size",
@@ -35,26 +35,26 @@ def opened(account: str, event: PositionOpened) -> list[Row]:
     """A position is what its trigger became, and one notice."""
     position = event.position
     return [
-        (_opened, _row(account, position)),
-        (outcome, {**keys(account, id=position.id), "outcome": "trade"}),
+        _row(_opened, account, position),
+        became(account, position.id, "trade"),
         notice(account, f"entry:{position.id}", "entry", entry_notice(position), trigger_of=position.id),
     ]
 
 
 def changed(account: str, event: PositionChanged) -> list[Row]:
     """The position as it is now."""
-    return [(_changed, _row(account, event.position, event.change))]
+    return [_row(_changed, account, event.position, event.change)]
 
 
 def closed(account: str, event: PositionClosed) -> list[Row]:
     """The position as it ended, and one notice."""
     position = event.position
     exit_ = notice(account, f"exit:{position.id}", "exit", exit_notice(position), trigger_of=position.id)
-    return [(_closed, _row(account, position)), exit_]
+    return [_row(_closed, account, position), exit_]
 
 
-def _row(account: str, position: Position, change: int = 0) -> dict[str, object]:
-    return {
+def _row(statement: Insert, account: str, position: Position, change: int = 0) -> Row:
+    row = {
         "account": account,
         **columns(position, *_COLUMNS),
         "r": r_of(position),
@@ -62,6 +62,7 @@ def _row(account: str, position: Position, change: int = 0) -> dict[str, object]
         "change": change,
         "payload": encode_position(position),
     }
+    return Row(statement, row, (f"position {position.id}",))
 
 
 def encode_position(position: Position) -> str:

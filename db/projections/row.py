@@ -1,18 +1,25 @@
 """What a projection returns."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import ColumnElement, Executable, bindparam
 from sqlalchemy.dialects.postgresql import Insert
 from sqlalchemy.orm import InstrumentedAttribute
 
-Row = tuple[Executable, dict[str, Any]]
-"""A statement and its parameters.
 
-The statement is a constant, equal neighbours being sent together; so it may not use `in_`, whose length is a parameter.
-"""
+class Row(NamedTuple):
+    """A statement and its parameters, and the things it touches.
+
+    The statement is a constant, rows with the same one being sent together; so it may not use `in_`, whose length is a
+    parameter. Rows that touch nothing in common may change places, all others keep their order.
+    """
+
+    statement: Executable
+    parameters: dict[str, Any]
+    touches: tuple[str, ...]
+
 
 Projection = Callable[[str, Any], list[Row]]
 """Account and event → rows."""
@@ -40,3 +47,22 @@ def replaced(statement: Insert, *but: str) -> dict[str, Any]:
         for column in statement.excluded
         if column.name not in but and not statement.table.columns[column.name].primary_key
     }
+
+
+def grouped(rows: Iterable[Row]) -> list[tuple[Executable, list[dict[str, Any]]]]:
+    """Return the rows as few groups of one statement each, every thing being touched in the order of the rows.
+
+    A round trip a group instead of a row: ten times the speed where a bar's close brings a hundred setups.
+    """
+    groups: list[tuple[Executable, list[dict[str, Any]]]] = []
+    newest: dict[int, int] = {}
+    touched: dict[str, int] = {}
+    for row in rows:
+        after = max((touched.get(thing, -1) for thing in row.touches), default=-1)
+        place = newest.get(id(row.statement), -1)
+        if place < after or place < 0:
+            place = newest[id(row.statement)] = len(groups)
+            groups.append((row.statement, []))
+        groups[place][1].append(row.parameters)
+        touched.update(dict.fromkeys(row.touches, place))
+    return groups

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Text, all_, bindparam, or_, update
+from sqlalchemy import Text, all_, bindparam, literal_column, or_, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from actors.messages import BarClosed, EntryTriggered, Invalidated, Rejected, SetupsReplaced
@@ -33,7 +33,8 @@ _lapse = (
         here(SetupRow.account),
         here(SetupRow.symbol),
         here(SetupRow.timeframe),
-        SetupRow.status == "waiting",
+        # As a literal: the planner cannot use the partial index for a parameter.
+        SetupRow.status == literal_column("'waiting'"),
         SetupRow.id != all_(bindparam("b_kept", type_=ARRAY(Text))),
     )
     .values(status="lapsed", resolved_at=bindparam("resolved_at"))
@@ -46,19 +47,19 @@ _resolve = (
 )
 _trigger = insert(TriggerRow).on_conflict_do_nothing()
 _rejection = insert(RejectionRow).on_conflict_do_nothing()
-outcome = (
+_outcome = (
     update(TriggerRow)
     .where(here(TriggerRow.account), here(TriggerRow.id), TriggerRow.outcome.is_(None))
     .values(outcome=bindparam("outcome"))
 )
-"""Write what a trigger became, once."""
 
 
 def bar_closed(account: str, event: BarClosed) -> list[Row]:
     """A closed bar is one candle, the last revision of it."""
     bar = event.bar
     fields = columns(bar, "timeframe", "open_time", "close_time", "open", "high", "low", "close", "volume")
-    return [(_candle, {"symbol": event.symbol, "type": event.type, "verified": event.verified, **fields})]
+    row = {"symbol": event.symbol, "type": event.type, "verified": event.verified, **fields}
+    return [Row(_candle, row, (f"candles {event.symbol} {bar.timeframe}",))]
 
 
 def setups_replaced(account: str, event: SetupsReplaced) -> list[Row]:
@@ -68,7 +69,11 @@ def setups_replaced(account: str, event: SetupsReplaced) -> list[Row]:
         **keys(account, symbol=event.symbol, timeframe=event.timeframe, kept=kept),
         "resolved_at": event.closed_at,
     }
-    return [(_lapse, lapse), *((_setup, _waiting(account, setup, event)) for setup in event.setups)]
+    touches = (_setups(event.symbol, event.timeframe),)
+    return [
+        Row(_lapse, lapse, touches),
+        *(Row(_setup, _waiting(account, setup, event), touches) for setup in event.setups),
+    ]
 
 
 def triggered(account: str, event: EntryTriggered) -> list[Row]:
@@ -86,26 +91,43 @@ def triggered(account: str, event: EntryTriggered) -> list[Row]:
         **columns(event, "verified", "missed", "rules", "version"),
         "outcome": None,
     }
-    return [(_trigger, row), resolved(account, setup.id, "missed" if event.missed else "triggered", tick.time)]
+    status = "missed" if event.missed else "triggered"
+    return [
+        Row(_trigger, row, (trigger(setup.id),)),
+        _resolved(account, setup.id, status, tick.time, _setups(setup.symbol, setup.timeframe)),
+    ]
 
 
 def rejected(account: str, event: Rejected) -> list[Row]:
     """A rejection names the gate, and is what its trigger became."""
     fields = columns(event, "symbol", "timeframe", "family", "name", "side", "at", "gate", "value", "threshold")
     return [
-        (_rejection, {"account": account, "id": event.setup_id, **fields}),
-        (outcome, {**keys(account, id=event.setup_id), "outcome": "rejected"}),
+        Row(_rejection, {"account": account, "id": event.setup_id, **fields}, ("rejections",)),
+        became(account, event.setup_id, "rejected"),
     ]
 
 
 def invalidated(account: str, event: Invalidated) -> list[Row]:
     """An invalidated setup is final."""
-    return [resolved(account, event.setup_id, "invalidated", event.at)]
+    return [_resolved(account, event.setup_id, "invalidated", event.at, _setups(event.symbol, event.timeframe))]
 
 
-def resolved(account: str, setup_id: str, status: str, at: datetime) -> Row:
-    """Return the row that makes a setup final."""
-    return (_resolve, {**keys(account, id=setup_id), "status": status, "resolved_at": at})
+def became(account: str, setup_id: str, outcome: str) -> Row:
+    """Return the row that says what a trigger became, once."""
+    return Row(_outcome, {**keys(account, id=setup_id), "outcome": outcome}, (trigger(setup_id),))
+
+
+def trigger(setup_id: str) -> str:
+    """Return the name of a trigger among the things rows touch."""
+    return f"trigger {setup_id}"
+
+
+def _setups(symbol: str, timeframe: str) -> str:
+    return f"setups {symbol} {timeframe}"
+
+
+def _resolved(account: str, setup_id: str, status: str, at: datetime, setups: str) -> Row:
+    return Row(_resolve, {**keys(account, id=setup_id), "status": status, "resolved_at": at}, (setups,))
 
 
 def _waiting(account: str, setup: Setup, event: SetupsReplaced) -> dict[str, Any]:

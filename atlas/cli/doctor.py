@@ -1,0 +1,190 @@
+"""`atlas doctor`: is everything there that ATLAS needs? Each line ok, warning or error, with the remedy.
+
+It changes nothing and starts nothing: not even the embedded database, nor the daemon.
+"""
+
+import shutil
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from atlas.cli.findings import Finding, fault, ok, refused, warning
+from atlas.cli.options import Choice, shared
+from atlas.cli.output import clock, print_json
+from atlas.errors import AtlasError, ConfigurationError, CredentialError, DatabaseError
+
+if TYPE_CHECKING:
+    from atlas.config import Settings
+
+DISK_LIMIT = 80
+"""Percent of the disk in use from which on it is a warning."""
+_COLOURS = {"ok": "green", "warning": "yellow", "error": "red"}
+
+
+@click.command()
+@shared
+@click.option("--json", "as_json", is_flag=True, help="Stable keys: verdict, exit_code, checks.")
+def doctor(choice: Choice, as_json: bool) -> None:
+    """Check configuration, credentials, database, daemon, exchange, webhook and disk.
+
+    Exit code 0 without errors (warnings do not count), else that of the worst: configuration 78, credentials 77,
+    unavailable 69, in this order, and 1 for any other.
+    """
+    findings: list[Finding] = []
+    for finding in examine(choice):
+        findings.append(finding)
+        if not as_json:
+            level = click.style(f"{finding.level:<8}", fg=_COLOURS[finding.level])
+            click.echo(f"{level} {finding.check}: {finding.text}")
+    levels = [finding.level for finding in findings]
+    verdict = "error" if "error" in levels else "warning" if "warning" in levels else "ok"
+    code = max(finding.exit_code for finding in findings)
+    if as_json:
+        print_json({"verdict": verdict, "exit_code": code, "checks": findings})
+    if code:
+        wrong = ", ".join(dict.fromkeys(finding.check for finding in findings if finding.level == "error"))
+        click.echo(f"atlas: not well: {wrong}; see what `atlas doctor` says about it", err=True)
+    sys.exit(code)
+
+
+def examine(choice: Choice) -> Iterator[Finding]:
+    """Yield every finding, one after another as it is made."""
+    from atlas.cli.doctor_exchange import examine_exchange
+
+    halves: CredentialError | None = None
+    try:
+        try:
+            settings = choice.settings
+        except CredentialError as error:
+            # The rest can be looked at without keys.
+            halves, choice = error, choice.with_overrides({"coinbase": {"api_key": "", "api_secret": ""}})
+            settings = choice.settings
+        yield _configuration(choice)
+    except ConfigurationError as error:
+        yield refused("configuration", error)
+        return
+    except CredentialError as error:
+        yield refused("credentials", error)
+        return
+    yield _credentials(settings) if halves is None else refused("credentials", halves)
+    yield from _database(choice)
+    yield from examine_exchange(settings, choice.rest)
+    yield _webhook(settings)
+    yield _disk(choice.state_dir)
+
+
+def _configuration(choice: Choice) -> Finding:
+    from atlas.cli.demo_show import difference
+    from atlas.config import plain
+
+    changed = len(difference(plain(choice.settings)))
+    file = choice.config_file
+    said = "no file, only defaults and environment" if file is None else str(file)
+    return ok("configuration", f"{said}; {changed} settings differ from the defaults, mode {choice.settings.mode}")
+
+
+def _credentials(settings: "Settings") -> Finding:
+    if settings.coinbase.api_key.get_secret_value():
+        return ok("credentials", "key and secret are set; market data needs neither")
+    return ok("credentials", "no key and no secret: market data needs neither")
+
+
+def _database(choice: Choice) -> Iterator[Finding]:
+    """Look at the server, the tables and the daemon's sign of life."""
+    from db.engine import name_of
+    from db.migrate import current, head, require_current
+
+    try:
+        url = _running_database(choice)
+        if isinstance(url, Finding):
+            yield url
+            return
+        found = current(url)
+        if found is None:
+            yield warning("database", f"{name_of(url)} has no tables yet: `atlas db upgrade` or `atlas run` makes them")
+            return
+        require_current(url)
+    except AtlasError as error:
+        yield refused("database", error)
+        return
+    yield ok("database", f"{name_of(url)} is reachable, its tables are at revision {head()}")
+    try:
+        yield _daemon(url, choice.account)
+    except DatabaseError as error:
+        yield refused("daemon", error)
+
+
+def _running_database(choice: Choice) -> str | Finding:
+    """Return the database's URL, or why there is none to look at; ATLAS makes and starts an embedded one by itself."""
+    server = choice.server
+    if server is None:
+        return choice.running_url()
+    if not server.status().running:
+        return warning(
+            "database",
+            f"the embedded Postgres in {server.data_dir} is not running: `atlas run` or `atlas db start` starts it",
+        )
+    if not server.database_exists(choice.database):
+        return warning("database", f"there is no database {choice.database!r} yet: `atlas run` makes it")
+    return server.url(choice.database)
+
+
+def _daemon(url: str, account: str) -> Finding:
+    from atlas.cli.status import condition
+    from db.engine import connect, session
+    from db.repositories.daemon import life
+
+    engine = connect(url)
+    try:
+        with session(engine) as connection:
+            found = life(connection, account)
+    finally:
+        engine.dispose()
+    if found is None:
+        return warning("daemon", f"no daemon of account {account!r} has ever run: start it with `atlas run`")
+    verdict, ill = condition(found, datetime.now(UTC))
+    who = f"process {found.pid} on {found.host}, version {found.version}"
+    if verdict == "well":
+        return ok("daemon", f"{who}, is alive and well")
+    if verdict == "down" and found.stopped_at is not None:
+        return warning("daemon", f"stopped at {clock(found.stopped_at)} UTC: start it with `atlas run`")
+    if verdict == "down":
+        silent = f"{who}, gave its last sign of life at {clock(found.beat_at)} UTC"
+        return fault("daemon", f"{silent}: look at its log and start it again", DatabaseError.exit_code)
+    if ill:
+        return fault("daemon", f"{who}: not well are {', '.join(ill)}: `atlas status` says why")
+    halts = "; ".join(f"{source}: {reason}" for source, reason in sorted(found.halts.items()))
+    return warning("daemon", f"entries are halted ({halts}): mend that, or `atlas resume` if a person halted them")
+
+
+def _webhook(settings: "Settings") -> Finding:
+    from actors.alerter_discord import Webhook
+
+    url = settings.discord.webhook_url.get_secret_value()
+    if not url:
+        return warning("webhook", "nobody is alerted: set DISCORD_WEBHOOK_URL to the webhook of a Discord channel")
+    try:
+        webhook = Webhook(url)
+    except ConfigurationError as error:
+        return refused("webhook", error)
+    webhook.close()
+    return ok("webhook", "Discord alerts are configured")
+
+
+def _disk(place: Path) -> Finding:
+    standing = next(folder for folder in (place, *place.parents) if folder.is_dir())
+    usage = shutil.disk_usage(standing)
+    return disk(place, usage.used, usage.free)
+
+
+def disk(place: Path, used: int, free: int) -> Finding:
+    """Return what to say of the disk that holds `place`, given its bytes in use and those still to be had."""
+    share = 100 * used // max(1, used + free)
+    text = f"{share} % of the disk of {place} is in use, {free / 1e9:.1f} GB are free"
+    if share < DISK_LIMIT:
+        return ok("disk", text)
+    return warning("disk", f"{text}: make room; recorder.days keeps fewer recordings")

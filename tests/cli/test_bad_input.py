@@ -1,0 +1,177 @@
+"""Whatever is wrong outside, a command says so in one line with value and remedy, and ends with the right exit code.
+
+All commands are started together, and each test looks at how its own ended.
+"""
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+import pytest
+from sqlalchemy import inspect, text
+
+from atlas.exchange.local import LocalExchange
+from db.engine import connect
+from db.migrate import head
+from tests.cli.command import Commands, Ended
+from tests.cli.conftest import settled
+
+NOWHERE = "http://127.0.0.1:1"
+NO_DATABASE = "postgresql://me:geheim@127.0.0.1:1/nowhere"
+CANDLES = "time,open,high,low,close,volume\n1767225600,100,102,99,101,5\n"
+FILES = {
+    "no_close.csv": "time,open,high,low,volume\n1767225600,100,102,99,5\n",
+    "high_below_low.csv": CANDLES + "1767225660,100,98,99,99,5\n",
+    "typo.toml": '[gates]\nmin_reward_risc = "0.5"\n',
+    "section.toml": "[sizeing]\nrisk_share = 0.01\n",
+    "value.toml": 'mode = "live"\n',
+    "broken.toml": "[gates\n",
+}
+
+
+class Case(msgspec.Struct, frozen=True):
+    """A command, what else is in its environment, and how it must end: its exit code and parts of its one line."""
+
+    argv: str
+    code: int
+    said: tuple[str, ...]
+    environ: dict[str, str] = {}
+
+
+def play(file: str) -> str:
+    return f"exchange serve --ws-port 0 --rest-port 0 --product BIP-20DEC30-CDE --data {file}"
+
+
+CASES = {
+    "unknown product": Case(
+        "run --set exchange.products=BIP-20DEC30-CDE,NOPE-USD", 78, ("'NOPE-USD'", "exchange.products")
+    ),
+    "unknown product to scan": Case("scan --products NOPE-USD", 78, ("'NOPE-USD'", "exchange.products")),
+    "unknown timeframe to scan": Case("scan --timeframes 7m", 78, ("'7m'", "15m 30m 1h")),
+    "key without secret": Case(
+        "run", 77, ("COINBASE_API_SECRET is not", "set both, or neither"), {"COINBASE_API_KEY": "k"}
+    ),
+    "key misspelt in the file": Case(
+        "run --config typo.toml", 78, ("typo.toml: `gates.min_reward_risc`", "`min_reward_risk`")
+    ),
+    "section misspelt in the file": Case("run --config section.toml", 78, ("section.toml: `sizeing`", "`sizing`")),
+    "value misspelt in the file": Case("run --config value.toml", 78, ("`mode` = 'live'", "'signals' or 'paper'")),
+    "file that is no TOML": Case("web --config broken.toml", 78, ("broken.toml", "line 1")),
+    "file that is not there": Case("run --config nope.toml", 78, ("nope.toml does not exist", "--config")),
+    "variable misspelt": Case("run", 78, ("ATLAS_GATES_OFF", "ATLAS_GATES__OFF"), {"ATLAS_GATES_OFF": "fees"}),
+    "--set misspelt": Case("run --set gates.of=fees", 78, ("`gates.of`", "`off`")),
+    "--set of a wrong value": Case("status --set web.port=http", 78, ("`web.port` = 'http'", "integer")),
+    "exchange out of reach": Case(f"run --set exchange.rest_url={NOWHERE}", 69, ("127.0.0.1:1", "exchange.rest_url")),
+    "exchange that is no address": Case("run --set exchange.rest_url=nonsense", 78, ("'nonsense'", "http://host:port")),
+    "database out of reach": Case(
+        "run", 69, ("nowhere on 127.0.0.1:1", "mend the URL"), {"ATLAS_DATABASE_URL": NO_DATABASE}
+    ),
+    "database of another make": Case(
+        "status", 78, ("mysql://", "needs Postgres"), {"ATLAS_DATABASE_URL": "mysql://me@here/x"}
+    ),
+    "migration pending": Case(
+        "run --no-upgrade", 78, ("revision none", "atlas db upgrade"), {"ATLAS_DATABASE_URL": "BARE"}
+    ),
+    "migration pending for a reader": Case(
+        "status", 78, ("revision none", "atlas db upgrade"), {"ATLAS_DATABASE_URL": "BARE"}
+    ),
+    "migration unknown, from a newer version": Case(
+        "run", 78, ("revision f00d", "install the newer version"), {"ATLAS_DATABASE_URL": "NEWER"}
+    ),
+    "account nobody opened": Case("report --account nobody", 65, ("'nobody'", "there are:")),
+    "port of the exchange taken": Case(
+        "exchange serve --ws-port TAKEN --rest-port 0", 69, ("127.0.0.1:TAKEN", "--ws-port")
+    ),
+    "port of the panel taken": Case("web --port TAKEN", 69, ("127.0.0.1:TAKEN", "--port")),
+    "panel open to all": Case("web --host 0.0.0.0", 78, ("0.0.0.0", "--host 127.0.0.1")),
+    "data without a column": Case(play("no_close.csv"), 65, ("no_close.csv", "close")),
+    "data with the high below the low": Case(
+        play("high_below_low.csv"), 65, ("high_below_low.csv, line 3", "98", "mend")
+    ),
+    "data that is not there": Case(play("nope.csv"), 65, ("nope.csv",)),
+    "recording that is not there": Case("replay --recording nope", 2, ("nope", "--recording DIR")),
+    "recording without its settings": Case("replay --recording .", 65, ("decider.json is missing",)),
+}
+
+
+@pytest.fixture(scope="module")
+def taken_port() -> Iterator[int]:
+    """Return a port that somebody holds."""
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        yield held.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def stand_ins(new_database: Callable[..., str], taken_port: int) -> dict[str, str]:
+    """Return what the capitals in the cases stand for."""
+    newer = new_database()
+    engine = connect(newer)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = 'f00d'"))
+    engine.dispose()
+    return {"BARE": new_database(None), "NEWER": newer, "TAKEN": str(taken_port)}
+
+
+@pytest.fixture(scope="module")
+def ended(
+    tmp_path_factory: pytest.TempPathFactory,
+    live_exchange: LocalExchange,
+    new_database: Callable[..., str],
+    stand_ins: dict[str, str],
+    request: pytest.FixtureRequest,
+) -> Iterator[dict[str, Future[Ended]]]:
+    """Return how each case that is asked for in this run ends; they run at the same time, one on each processor."""
+    place = tmp_path_factory.mktemp("bad_input")
+    for name, content in FILES.items():
+        (place / name).write_text(content, encoding="utf-8")
+    commands = settled(place, live_exchange, new_database())
+    wanted = {item.callspec.params["name"] for item in request.session.items if _is_case(item)}
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield {name: pool.submit(_run, commands, case, stand_ins) for name, case in CASES.items() if name in wanted}
+
+
+def _is_case(item: pytest.Item) -> bool:
+    return item.path == Path(__file__) and hasattr(item, "callspec")
+
+
+def _run(commands: Commands, case: Case, stand_ins: dict[str, str]) -> Ended:
+    argv = [stand_ins.get(word, word) for word in case.argv.split()]
+    return commands(*argv, **{name: stand_ins.get(value, value) for name, value in case.environ.items()})
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_command_ends_in_one_line_and_its_exit_code(
+    ended: dict[str, Future[Ended]], stand_ins: dict[str, str], name: str
+) -> None:
+    case, end = CASES[name], ended[name].result()
+    said = end.said()
+    for part in case.said:
+        assert part.replace("TAKEN", stand_ins["TAKEN"]) in said
+    assert end.code == case.code
+    assert "geheim" not in said
+
+
+def test_database_of_a_newer_version_is_left_as_it_was(
+    ended: dict[str, Future[Ended]], stand_ins: dict[str, str]
+) -> None:
+    for future in ended.values():
+        future.result()
+    engine = connect(stand_ins["NEWER"])
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == "f00d"
+        assert connection.execute(text("SELECT count(*) FROM accounts")).scalar_one() == 0
+    engine.dispose()
+    assert head() != "f00d"
+
+
+def test_database_without_tables_gets_none_from_commands_that_only_read(
+    ended: dict[str, Future[Ended]], stand_ins: dict[str, str]
+) -> None:
+    for future in ended.values():
+        future.result()
+    engine = connect(stand_ins["BARE"])
+    assert inspect(engine).get_table_names() == []
+    engine.dispose()
