@@ -1,14 +1,18 @@
 """`atlas halt`, `resume`, `flatten`, `close`: asked as a row of the database, answered by the daemon in it."""
 
 import getpass
+from collections.abc import Callable
 from time import monotonic, sleep
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from atlas.cli.options import Choice, shared
 from atlas.cli.output import print_json
-from atlas.errors import AtlasError, TemporaryError
+from atlas.errors import AtlasError, TemporaryError, UsageError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 PATIENCE = 10.0
 """Seconds the daemon has to answer."""
@@ -45,17 +49,34 @@ def flatten(choice: Choice, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True)
 def close(choice: Choice, position: str, as_json: bool) -> None:
     """Close one position at the market, now; `atlas positions` lists the ids."""
-    _ask(choice, "close", {"position": position}, as_json)
+
+    def known(connection: "Connection") -> None:
+        from db.results import positions
+
+        held = [each.id for each in positions(connection, choice.account, "open")]
+        if position not in held:
+            raise UsageError(
+                f"account {choice.account!r} has no open position {position!r}; open are: {', '.join(held) or 'none'}"
+            )
+
+    _ask(choice, "close", {"position": position}, as_json, known)
 
 
-def _ask(choice: Choice, kind: str, args: dict[str, Any], as_json: bool) -> None:
-    """Ask, wait for the answer, print it. Raises TemporaryError when no daemon answers."""
+def _ask(
+    choice: Choice,
+    kind: str,
+    args: dict[str, Any],
+    as_json: bool,
+    check: "Callable[[Connection], None]" = lambda connection: None,
+) -> None:
+    """Ask, wait for the answer, print it. Raises TemporaryError when no daemon answers, and what `check` raises."""
     from db.engine import connect, session
     from db.repositories import commands
 
     with choice.opened() as url:
         engine = connect(url)
         with session(engine) as connection:
+            check(connection)
             command_id = commands.add(connection, choice.account, kind, args, by=getpass.getuser())
         deadline = monotonic() + PATIENCE
         while True:

@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic, sleep
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 from urllib.request import urlopen
 
@@ -22,9 +23,9 @@ import click
 
 from atlas.cli.children import Child
 from atlas.cli.demo_show import Show, difference, summary_lines
-from atlas.cli.options import Choice, listed, shared
+from atlas.cli.options import Choice, listed, shared, uninterrupted
 from atlas.cli.output import print_json
-from atlas.errors import DatabaseError, UsageError
+from atlas.errors import DatabaseError, DataError, UsageError
 from atlas.exchange.times import parse_time
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ SILENCE = 30.0
 LOOK_EVERY = 0.25
 KEPT = 5
 """Databases of earlier demos that are kept."""
+INTERRUPTED = 130
+"""The exit code of a command ended by Ctrl-C, as shells have it."""
 OWN_NAME = re.compile(r"demo-\d{8}-\d{6}-\d+")
 
 
@@ -79,10 +82,12 @@ class _Demo:
         self._products = tuple(listed(options["product"])) if options["product"] else PRODUCTS
         self._name = choice.chosen_database or f"demo-{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.getpid()}"
         self._directory = choice.state_dir / "demo" / self._name
+        self._asked = False
 
     def run(self) -> int:
         """Start all, show what happens, stop all in reverse, print the summary."""
-        signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._interrupt)
         self._directory.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
             stack.callback(_deafen)
@@ -98,7 +103,11 @@ class _Demo:
                     self._run(running, choice, url, urls["rest"], exchange)
             except KeyboardInterrupt:
                 self._say("stopped by hand")
-            summary = _summary(url, choice.account)
+            try:
+                summary = _summary(url, choice.account)
+            except DataError:
+                self._say("nothing had happened yet")
+                return INTERRUPTED
         self._tail(summary)
         return 0
 
@@ -116,6 +125,8 @@ class _Demo:
         daemon = self._child(stack, "daemon", ["run", "--config", str(self._config)])
         deadline, gone = math.inf, False
         while monotonic() < deadline and not self._played_out(rest, engine, choice.account):
+            if self._asked:
+                raise KeyboardInterrupt
             sleep(LOOK_EVERY)
             show.show_new()
             if deadline == math.inf and show.seen and self._options["seconds"]:
@@ -129,6 +140,11 @@ class _Demo:
             gone = not daemon.alive
         daemon.stop()
         show.show_new()
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        """Stop by an exception, and remember it: one raised in a hook of the interpreter (a fork's) gets lost."""
+        self._asked = True
+        raise KeyboardInterrupt
 
     def _played_out(self, rest: str, engine: "Engine", account: str) -> bool:
         """Whether the file is played to its end and a daemon has committed what came of it."""
@@ -152,8 +168,9 @@ class _Demo:
         return self._directory / "atlas.toml"
 
     def _child(self, stack: ExitStack, name: str, argv: list[str], *, piped: bool = False) -> Child:
-        child = Child(name, argv, self._directory / f"{name}.log", piped=piped)
-        stack.callback(child.stop)
+        with uninterrupted():
+            child = Child(name, argv, self._directory / f"{name}.log", piped=piped)
+            stack.callback(child.stop)
         return child
 
     def _exchange_argv(self) -> list[str]:

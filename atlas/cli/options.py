@@ -2,6 +2,8 @@
 
 import copy
 import functools
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -126,8 +128,10 @@ class Choice:
             return
         if not server.status().running:
             click.echo("atlas: starting the embedded database for this command", err=True)
-        started = server.start()
+        started = False
         try:
+            with uninterrupted():
+                started = server.start()
             if not server.database_exists(self.database):
                 if not create:
                     raise DatabaseError(
@@ -142,7 +146,8 @@ class Choice:
                 yield url
         finally:
             if started:
-                server.stop()
+                with uninterrupted():
+                    server.stop()
 
     def _elsewhere(self, *, create: bool) -> str:
         from sqlalchemy import make_url
@@ -159,6 +164,25 @@ class Choice:
             make_database(text)
             _upgrade_empty(text)
         return text
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Put a Ctrl-C off until the end of the block: a server half started or half stopped is nobody's."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = {
+        number: signal.signal(number, lambda it, _: came.append(it)) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if came:
+        signal.raise_signal(came[0])
 
 
 def shared(command: Command) -> Command:

@@ -65,7 +65,6 @@ CASES = {
     "--set misspelt": Case("run --set gates.of=fees", 78, ("`gates.of`", "`off`")),
     "--set of a wrong value": Case("status --set web.port=http", 78, ("`web.port` = 'http'", "integer")),
     "exchange out of reach": Case(f"run --set exchange.rest_url={NOWHERE}", 69, ("127.0.0.1:1", "exchange.rest_url")),
-    "exchange that is no address": Case("run --set exchange.rest_url=nonsense", 78, ("'nonsense'", "http://host:port")),
     "database out of reach": Case(
         "run", 69, ("nowhere on 127.0.0.1:1", "mend the URL"), {"ATLAS_DATABASE_URL": NO_DATABASE}
     ),
@@ -86,7 +85,6 @@ CASES = {
         "exchange serve --ws-port TAKEN --rest-port 0", 69, ("127.0.0.1:TAKEN", "--ws-port")
     ),
     "port of the panel taken": Case("web --port TAKEN", 69, ("127.0.0.1:TAKEN", "--port")),
-    "panel open to all": Case("web --host 0.0.0.0", 78, ("0.0.0.0", "--host 127.0.0.1")),
     "data without a column": Case(play("no_close.csv"), 65, ("no_close.csv", "close")),
     "data with the high below the low": Case(
         play("high_below_low.csv"), 65, ("high_below_low.csv, line 3", "98", "mend")
@@ -128,7 +126,7 @@ def ended(
     for name, content in FILES.items():
         (place / name).write_text(content, encoding="utf-8")
     commands = settled(place, live_exchange, new_database())
-    wanted = {item.callspec.params["name"] for item in request.session.items if _is_case(item)}
+    wanted = {getattr(item, "callspec").params["name"] for item in request.session.items if _is_case(item)}  # noqa: B009  pytest types it no better
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         yield {name: pool.submit(_run, commands, case, stand_ins) for name, case in CASES.items() if name in wanted}
 

@@ -1,0 +1,146 @@
+"""A scan decides as the daemon does: the same candles, the same setups, the same use of a trigger already taken."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from actors.history import HistoryActor, closed_wanted
+from actors.messages import FrameBars, History
+from actors.runtime.behaviour import Send
+from actors.scanner import frames_needed
+from atlas.cli.scan import Found, load, setups_now
+from atlas.exchange.local import ExchangeOptions, LocalExchange, SyntheticMarket, listed
+from atlas.exchange.rest import Rest
+from atlas.market.bar import Bar
+from atlas.rules import Rules, StratRules
+from tests.cli.command import Commands
+from tests.cli.conftest import PRODUCTS
+from tests.exchange.local.scene import START
+
+NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
+RULES = Rules(strat=StratRules(timeframes=("1h",), continuity={"1h": (("1d", "1h"), 1)}))
+HOUR = timedelta(hours=1)
+
+
+def bar(hours_ago: int, high: str, low: str, close: str, timeframe: str = "1h") -> Bar:
+    """A bar that opened in the middle of its range, so many hours (or days) before noon's."""
+    length = HOUR if timeframe == "1h" else timedelta(days=1)
+    opened = (NOON if timeframe == "1h" else NOON.replace(hour=0)) - hours_ago * length
+    middle = (Decimal(high) + Decimal(low)) / 2
+    return Bar(timeframe, opened, opened + length, middle, Decimal(high), Decimal(low), Decimal(close), Decimal(5))
+
+
+def history(forming: Bar | None, as_of: datetime = NOON + HOUR / 2) -> History:
+    """Hours 2U then 1, so that `2U-1-?` waits at 108 and 104 from noon on; the day opened at 100."""
+    closed = (bar(3, "105", "100", "104"), bar(2, "110", "102", "108"), bar(1, "108", "104", "106"))
+    day = bar(0, "112", "88", "106", "1d")
+    return History(
+        "X", as_of, (FrameBars("1h", closed, forming), FrameBars("1d", (bar(1, "99", "90", "95", "1d"),), day))
+    )
+
+
+def found(forming: Bar | None, as_of: datetime = NOON + HOUR / 2) -> dict[str, Found]:
+    """Return the setups by side."""
+    return {row.side: row for row in setups_now(history(forming, as_of), RULES)}
+
+
+def test_both_sides_of_an_inside_bar_wait_at_their_levels() -> None:
+    sides = found(bar(0, "107", "105", "106.5"))
+    assert {side: row.status for side, row in sides.items()} == {"long": "waiting", "short": "waiting"}
+    long, short = sides["long"], sides["short"]
+    assert (long.setup, long.family, long.setup_time) == ("2U-1-?", "2-1", NOON - HOUR)
+    assert (long.valid_from, long.valid_until) == (NOON, NOON + HOUR)
+    assert [long.trigger, long.stop, long.target] == [108, 102, 110]
+    assert [short.trigger, short.stop, short.target] == [104, 110, 102]
+
+
+def test_distance_is_from_the_last_price_to_the_trigger() -> None:
+    sides = found(bar(0, "107", "105", "106.4"))
+    assert (sides["long"].price, sides["long"].distance) == (Decimal("106.4"), Decimal("1.6"))
+    assert (sides["short"].price, sides["short"].distance) == (Decimal("106.4"), Decimal("2.4"))
+    assert abs(sides["long"].distance_percent - Decimal("1.6") / Decimal("106.4") * 100) < Decimal("1e-9")
+
+
+def test_without_a_trade_in_the_period_the_last_close_is_the_price() -> None:
+    assert found(None)["long"].price == 106
+
+
+def test_continuity_is_measured_now_for_each_side() -> None:
+    sides = found(bar(0, "107", "105", "106.5"))  # above the day's open, 100, and the hour's, 106
+    assert (sides["long"].continuity.score, sides["long"].continuity.agree) == ("2/2", ("1d", "1h"))
+    assert (sides["short"].continuity.score, sides["short"].continuity.disagree) == ("0/2", ("1d", "1h"))
+
+
+@pytest.mark.parametrize(
+    ("forming", "long", "short"),
+    [
+        (bar(0, "108", "104", "106"), "waiting", "waiting"),
+        (bar(0, "108.5", "105", "106"), "triggered", "invalidated"),
+        (bar(0, "107", "103.5", "106"), "invalidated", "triggered"),
+    ],
+)
+def test_trigger_taken_since_the_close_uses_the_setup_up(forming: Bar, long: str, short: str) -> None:
+    assert {side: row.status for side, row in found(forming).items()} == {"long": long, "short": short}
+
+
+def test_setup_whose_entry_bar_is_over_is_not_listed() -> None:
+    assert found(None, NOON + HOUR - timedelta(seconds=1))
+    assert found(None, NOON + HOUR) == {}
+
+
+@pytest.fixture(scope="module")
+def standing() -> Iterator[LocalExchange]:
+    """Return an exchange whose market stands still, so that two looks at it see the same."""
+    options = ExchangeOptions(ws_port=0, rest_port=0, hold=True, rest_limit=500, rest_burst=500)
+    with LocalExchange(SyntheticMarket(listed(PRODUCTS), START * 10**9, seed=5), options) as exchange:
+        yield exchange
+
+
+def test_candles_are_those_the_daemons_history_loads(standing: LocalExchange) -> None:
+    rules = Rules()
+
+    def connect() -> Rest:
+        return Rest(standing.rest_url, rate=100)
+
+    actor = HistoryActor(PRODUCTS[:1], closed_wanted(frames_needed(rules.strat)), connect, jitter=lambda: 0.5)
+    waiting: list[Any] = list(actor.start(NOON))
+    loaded: History | None = None
+    while loaded is None:
+        match waiting.pop(0):
+            case Send(message=History() as found_by_actor):
+                loaded = found_by_actor
+            case Send(to="history", message=step):
+                waiting += actor.receive(NOON, step)
+    actor.stop()
+    rest = connect()
+    scanned = load(rest, PRODUCTS[0], rules)
+    rest.close()
+    assert scanned.frames == loaded.frames
+    assert scanned.as_of == loaded.as_of
+    assert all(frame.closed for frame in scanned.frames)
+
+
+def test_nearest_comes_first_and_the_table_names_product_side_and_continuity(
+    standing: LocalExchange, commands: Commands
+) -> None:
+    rest, rules = Rest(standing.rest_url, rate=100), Rules()
+    rows = [row for product in PRODUCTS for row in setups_now(load(rest, product, rules), rules)]
+    rest.close()
+    assert len({row.symbol for row in rows}) == 2
+    ended = commands("scan", "--set", f"exchange.rest_url={standing.rest_url}")
+    assert ended.code == 0, ended.err
+    shown = [line.split()[:4] for line in ended.out.splitlines()[1:]]
+    nearest = sorted(rows, key=lambda row: (row.distance_percent, row.id))
+    assert shown == [[row.symbol, row.timeframe, row.setup, row.side] for row in nearest]
+
+
+def test_options_choose_products_and_timeframes(standing: LocalExchange, commands: Commands) -> None:
+    only = ("--products", PRODUCTS[1], "--timeframes", "4h,1d", "--json")
+    ended = commands("scan", *only, "--set", f"exchange.rest_url={standing.rest_url}")
+    assert ended.code == 0, ended.err
+    assert {row["symbol"] for row in ended.json} == {PRODUCTS[1]}
+    assert {row["timeframe"] for row in ended.json} <= {"4h", "1d"}
+    assert tuple(ended.json[0]) == Found.__struct_fields__
