@@ -35,6 +35,9 @@ LONGEST_PAUSE = 60.0
 SHORTEST_PAUSE = 1.0
 REFRESH = 86_400.0
 """Products are read again every day: margin rates and session times move (coinbase.md 3)."""
+REFRESH_WHILE_SHUT = 300.0
+"""While one is listed as closed it is read again soon: the listing overrules the calendar, so an old one would keep
+entries out long after the break."""
 
 
 class Market(Protocol):
@@ -210,7 +213,8 @@ class HistoryActor(Behaviour[HistoryState]):
         if len(listing.products) == len(self._product_ids):
             self.state.listing = None
             yield Send("core", ProductsListed(listing.products))
-            yield AfterWall(REFRESH, ListProducts())
+            shut = any(not product.session_open for product in listing.products)
+            yield AfterWall(REFRESH_WHILE_SHUT if shut else REFRESH, ListProducts())
             yield from self._remember(now, listing.products)
 
     def _remember(self, now: datetime, products: tuple[Product, ...]) -> Iterator[Effect]:

@@ -12,6 +12,7 @@ import pytest
 
 from actors.history import (
     REFRESH,
+    REFRESH_WHILE_SHUT,
     HistoryActor,
     HistoryState,
     ListProducts,
@@ -114,6 +115,16 @@ def test_at_the_start_products_are_listed_and_every_product_is_loaded(local: Loc
     assert kept == [products]
     assert [(history.symbol, history.reason) for history in made.of(History)] == [(BTC, "start"), (BIP, "start")]
     assert made.timers == [AfterWall(REFRESH, ListProducts())]
+
+
+def test_a_listing_read_in_the_break_is_read_again_soon() -> None:
+    friday_break = datetime(2026, 7, 10, 21, 30, tzinfo=UTC)  # 17:30 in New York
+    market = SyntheticMarket(listed([BIP]), int(friday_break.timestamp()) * NS, seed=5)
+    options = ExchangeOptions(ws_port=0, rest_port=0, rest_limit=1000, hold=True)
+    with LocalExchange(market, options) as exchange, desk(exchange.rest_url, {"1h": 5}, (BIP,)) as made:
+        made.start()
+    assert not made.of(ProductsListed)[0].products[0].session_open
+    assert made.timers == [AfterWall(REFRESH_WHILE_SHUT, ListProducts())]
 
 
 def test_each_frame_has_its_closed_bars_and_the_forming_one_as_of_the_exchanges_clock(local: LocalExchange) -> None:
