@@ -108,7 +108,7 @@ class Scanner(Behaviour[ScannerState]):
                 yield from self._close(timeframe, frame)
                 closed.append(timeframe)
             yield self._open(timeframe, frame, tick, size, now)
-        state.last = price
+        state.last, state.last_at = price, at
         for timeframe in closed:
             yield from self._replace(timeframe, now)
 
@@ -207,7 +207,9 @@ class Scanner(Behaviour[ScannerState]):
         old = self.state.frames[bars.timeframe]
         opened, closes = period(bars.timeframe, as_of)
         old.whole_from = opened if bars.whole else old.whole_from or closes
-        closed, forming = joined(bars, [*old.recent, *([old.forming.bar()] if old.forming else ())])
+        newer = self.state.last_at is not None and self.state.last_at > as_of
+        seen = [*old.recent, *([old.forming.bar()] if old.forming else ())]
+        closed, forming = joined(bars, seen, newer=newer)
         if forming is not None and forming.close_time + self._grace <= now:
             closed.append(forming.bar())
             forming = None
@@ -228,7 +230,7 @@ class Scanner(Behaviour[ScannerState]):
         self._late_before(forming.open_time if forming is not None else closed[-1].close_time)
         if forming is not None:
             yield self._timer(forming, now)
-        if self.state.last is None:
+        if not newer:
             self.state.last = (forming or closed[-1]).close
 
     def _snapshot(self, now: datetime, message: Snapshot) -> Iterator[Effect]:

@@ -36,6 +36,7 @@ class Frame(msgspec.Struct):
 class ScannerState(msgspec.Struct):
     """`joined`: history and feed have met. `late_before`: a trade stamped earlier is older than a closed bar.
 
+    `last` is the price of the last trade and `last_at` when the feed brought one.
     `hole_open`: the hole lasts until the next Snapshot. `hole_until`: a history must be taken after it to count as a
     repair; `hole_ending`: the next trade of the feed moves it, because what was lost came before that trade.
     """
@@ -49,19 +50,23 @@ class ScannerState(msgspec.Struct):
     hole_ending: bool = False
     late_before: datetime | None = None
     last: Decimal | None = None
+    last_at: datetime | None = None
 
 
-def joined(bars: FrameBars, seen: list[Bar]) -> tuple[list[Bar], FormingBar | None]:
+def joined(bars: FrameBars, seen: list[Bar], *, newer: bool) -> tuple[list[Bar], FormingBar | None]:
     """Return closed bars and forming bar of REST, continued by the bars the feed has made since they were taken.
 
-    A trade may be in both: high and low do not mind, the last seen close stands, the greater volume is nearer.
+    A trade may be in both: high and low do not mind, and the greater volume is nearer. The last seen close stands, save
+    that of the last bar if no trade of it is `newer` than the candles.
     """
     closed, forming = list(bars.closed), FormingBar.from_bar(bars.forming, bars.timeframe) if bars.forming else None
     until = closed[-1].close_time if closed else None
     for bar in seen:
         if forming is not None and bar.open_time == forming.open_time:
             forming.high, forming.low = max(forming.high, bar.high), min(forming.low, bar.low)
-            forming.close, forming.volume = bar.close, max(forming.volume, bar.volume)
+            forming.volume = max(forming.volume, bar.volume)
+            if newer or bar is not seen[-1]:
+                forming.close = bar.close
         elif bar.open_time >= (forming.close_time if forming is not None else until or bar.open_time):
             if forming is not None:
                 closed.append(forming.bar())

@@ -3,7 +3,7 @@
 Trades the feed has lost are in the candles all the same: a history is made of all that printed, as the exchange's is.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -27,7 +27,6 @@ from actors.messages import (
 from actors.scanner import frames_needed
 from atlas.market.aggregation import FormingBar
 from atlas.market.bar import Bar, Tick
-from atlas.market.timeframes import period
 from atlas.rules import GateRules, Rules, SizingRules, StratRules
 from tests.actors.scene import BIP, NOON, REVERSAL, bars
 
@@ -38,15 +37,18 @@ RULES = Rules(
 )
 BEFORE = {name: bars(REVERSAL, timeframe=name) for name in ("15m", "1h")}
 
-STEPS = (*["trade"] * 24, "heartbeat", "heartbeat", "late", "lost", "gap", "repair", "repair", "failed", "drop", "back",
-         "replayed", "halt", "resume", "flatten")  # fmt: skip
+STEPS = (*["trade"] * 60, *["heartbeat"] * 4, "late", "late", "lost", "gap", "drop", *["repair"] * 3, *["back"] * 3,
+         "failed", "replayed", "halt", *["resume"] * 3, "flatten")  # fmt: skip
+"""Holes and halts are rarer than what ends them, so that most of a market can be traded."""
+MOVES = (-1900, -400, -400, -150, -20, 0, 20, 150, 400, 400, 1900)
+"""In ticks of 0.5."""
 
 
 def frame_bars(timeframe: str, printed: Iterable[tuple[datetime, Decimal]], as_of: datetime) -> FrameBars:
     """What REST has of one timeframe: the bars before noon, and those of all that printed up to `as_of`."""
     closed: list[Bar] = list(BEFORE[timeframe])
     forming: FormingBar | None = None
-    for at, price in sorted(printed):
+    for at, price in sorted(printed, key=lambda trade: trade[0]):
         if at > as_of:
             break
         if forming is not None and at < forming.close_time:
@@ -67,6 +69,7 @@ class _Exchange:
     def __init__(self) -> None:
         self.now, self.price, self.trade_id = NOON, Decimal(60500), 0
         self.printed: list[tuple[datetime, Decimal]] = []
+        self.connected = True
 
     def tick(self, moment: datetime) -> Tick:
         self.trade_id += 1
@@ -79,26 +82,44 @@ class _Exchange:
 
 
 @st.composite
-def markets(draw: st.DrawFn, *, hours: int = 0, least: int = 20, most: int = 90) -> list[Any]:
-    """Inputs of a core that has started at noon, beginning some hours later."""
+def markets(
+    draw: st.DrawFn,
+    *,
+    hours: int = 0,
+    least: int = 20,
+    most: int = 90,
+    but: Collection[str] = (),
+    repaired: bool = False,
+) -> list[Any]:
+    """Inputs of a core that has started at noon, beginning some hours later, without the steps of `but`.
+
+    If `repaired`, the connection stands at the end and the last input is a history of all there was.
+    """
     exchange, told = _Exchange(), list[Any]()
     exchange.now += timedelta(hours=hours)
-    for kind in draw(st.lists(st.sampled_from(STEPS), min_size=least, max_size=most)):
+    for kind in draw(
+        st.lists(st.sampled_from([step for step in STEPS if step not in but]), min_size=least, max_size=most)
+    ):
         exchange.now += timedelta(seconds=draw(st.sampled_from((0, 1, 20, 90, 300, 420))))
-        exchange.price += Decimal(draw(st.sampled_from((-1900, -400, -150, -20, 0, 20, 150, 400, 1900)))) / 2
+        exchange.price += Decimal(draw(st.sampled_from(MOVES))) / 2
         told.extend(_step(kind, exchange))
+    if repaired:
+        told.extend(_step("back", exchange))
     return told
 
 
 def _step(kind: str, exchange: _Exchange) -> list[Any]:
     now = exchange.now
     match kind:
+        case "trade" | "late" | "heartbeat" | "gap" | "replayed" if not exchange.connected:
+            exchange.tick(now)
+            return []
         case "trade":
             return [Trades(BIP, (exchange.tick(now),))]
         case "heartbeat":
             return [MarketTime(now)]
         case "late":
-            return [Trades(BIP, (exchange.tick(now - timedelta(seconds=400)),))]
+            return [Trades(BIP, (exchange.tick(max(now - timedelta(seconds=400), NOON)),))]
         case "lost":
             exchange.tick(now)
             return []
@@ -110,8 +131,10 @@ def _step(kind: str, exchange: _Exchange) -> list[Any]:
         case "failed":
             return [HistoryFailed(BIP, "503")]
         case "drop":
+            exchange.connected = False
             return [FeedDown("the line is dead"), Gap(BIP, now, "the line is dead", reconnect=True)]
         case "back":
+            exchange.connected = True
             return [Snapshot(BIP, now, None), FeedUp(now), exchange.history()]
         case "replayed":
             return [Trades(BIP, (exchange.tick(now),), "snapshot")]

@@ -84,6 +84,9 @@ CASES = {
         "exchange serve --ws-port TAKEN --rest-port 0", 69, ("127.0.0.1:TAKEN", "--ws-port")
     ),
     "port of the panel taken": Case("web --port TAKEN", 69, ("127.0.0.1:TAKEN", "--port")),
+    "place for data below a file": Case(
+        "demo --database x", 1, ("typo.toml/demo/x", "Not a directory"), {"ATLAS_DATA_DIR": "typo.toml/postgres"}
+    ),
     "data without a column": Case(play("no_close.csv"), 65, ("no_close.csv", "close")),
     "data with the high below the low": Case(
         play("high_below_low.csv"), 65, ("high_below_low.csv, line 3", "98", "mend")
@@ -113,7 +116,7 @@ def stand_ins(new_database: Callable[..., str], taken_port: int) -> dict[str, st
 
 
 class Ends:
-    """How each case ends: those this run asks for are started at once, two at a time; others when they are asked for."""
+    """How each case ends: those this run asks for are started at once, two at a time; others when asked for."""
 
     def __init__(self, commands: Commands, stand_ins: dict[str, str], wanted: Iterable[str], pool: Executor) -> None:
         self._commands, self._stand_ins, self._pool = commands, stand_ins, pool

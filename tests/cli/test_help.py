@@ -4,8 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
+import atlas.cli
 from tests.cli.command import CHECKOUT, Commands
 
 HEAVY = {"sqlalchemy", "alembic", "psycopg", "flask", "numpy", "pykka", "coinbase", "requests", "pydantic", "rich"}
@@ -44,3 +46,24 @@ def test_wrong_command_line_is_one_line_and_exit_code_2(tmp_path: Path, argv: tu
     ended = Commands(tmp_path)(*argv)
     assert ended.code == 2
     assert said in ended.said()
+
+
+@click.command()
+def faulty() -> None:
+    """A command with a fault of its own."""
+    raise ZeroDivisionError("by nothing")
+
+
+def test_fault_of_atlas_itself_is_told_with_its_traceback_and_exit_code_70(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(atlas.cli.COMMANDS, "faulty", (f"{__name__}:faulty", "Has a fault."))
+    monkeypatch.setattr(sys, "argv", ["atlas", "faulty"])
+    with pytest.raises(SystemExit) as ended:
+        atlas.cli.main()
+    assert ended.value.code == 70
+    said = capsys.readouterr().err
+    assert "Traceback" in said
+    assert said.splitlines()[-1].startswith(
+        "atlas: a fault of ATLAS itself, ZeroDivisionError: by nothing; please report"
+    )

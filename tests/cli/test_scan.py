@@ -36,7 +36,8 @@ def bar(hours_ago: int, high: str, low: str, close: str, timeframe: str = "1h") 
 def history(forming: Bar | None, as_of: datetime = NOON + HOUR / 2) -> History:
     """Hours 2U then 1, so that `2U-1-?` waits at 108 and 104 from noon on; the day opened at 100."""
     closed = (bar(3, "105", "100", "104"), bar(2, "110", "102", "108"), bar(1, "108", "104", "106"))
-    day = bar(0, "112", "88", "106", "1d")
+    # One market: every timeframe has the same last price.
+    day = bar(0, "112", "88", str((forming or closed[-1]).close), "1d")
     return History(
         "X", as_of, (FrameBars("1h", closed, forming), FrameBars("1d", (bar(1, "99", "90", "95", "1d"),), day))
     )
