@@ -147,9 +147,13 @@ class Journal(Behaviour[JournalState]):
                 return self._events(now, (message,), None, now)
             case Quote() | HealthSeen():
                 return self._display(message)
-            case DeadLetter():
+            case DeadLetter(to=to, reason=reason, traceback=poisoned):
                 self.state.letters = [*self.state.letters, message][-LETTERS:]
-                return self._armed()
+                if not poisoned:
+                    return self._armed()
+                text = f"{to} could not handle a message, which is kept among the dead letters: {reason}"
+                lost = Alert("dead_letter", f"{to}:{now:%Y%m%dT%H%M%S.%f}", now, text, True)
+                return self._events(now, (lost,), None, now)
             case Retired(name=name, reason=reason):
                 retired = Alert("retired", f"{name}:{now:%Y%m%dT%H%M%S}", now, f"{name} has retired: {reason}", True)
                 return self._events(now, (retired,), None, now)

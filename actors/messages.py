@@ -500,11 +500,17 @@ class ClosePosition(Message, frozen=True):
 
 
 class HaltChanged(Event, frozen=True):
-    """The set of halts after a change: source → reason. `count` numbers the changes of this account."""
+    """The set of halts after a change: source → reason. `count` numbers the changes of this account.
+
+    `source` is the one that began or, with `lifted`, ended to halt, and `reason` why; "" if only a reason changed.
+    """
 
     at: datetime
     halts: dict[str, str]
     count: int
+    source: str = ""
+    reason: str = ""
+    lifted: bool = False
 
     @property
     def key(self) -> str:
@@ -518,6 +524,7 @@ class CommandDone(Event, frozen=True):
     command_id: int
     at: datetime
     result: str
+    failed: bool = False
 
     @property
     def key(self) -> str:

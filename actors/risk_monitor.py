@@ -108,7 +108,7 @@ class RiskMonitor(Behaviour[RiskState]):
             case ClosePosition(position_id=position_id, command_id=command_id):
                 ids = [id_ for id_ in self.state.positions if id_ == position_id]
                 told = f"closing {position_id}" if ids else f"no open position is called {position_id}"
-                return self._command(now, command_id, self._leave_all(ids), told)
+                return self._command(now, command_id, self._leave_all(ids), told, failed=not ids)
             case _:
                 raise TypeError(f"the risk monitor does not know {type(message).__name__}")
 
@@ -292,12 +292,14 @@ class RiskMonitor(Behaviour[RiskState]):
 
     def _halt(self, now: datetime, source: str, reason: str) -> Iterator[Effect]:
         if self.state.halts.get(source) != reason:
+            begins = source not in self.state.halts
             self.state.halts[source] = reason
-            yield self._halts_changed(now)
+            yield self._halts_changed(now, source if begins else "", reason)
 
     def _lift(self, now: datetime, source: str) -> Iterator[Effect]:
-        if self.state.halts.pop(source, None) is not None:
-            yield self._halts_changed(now)
+        reason = self.state.halts.pop(source, None)
+        if reason is not None:
+            yield self._halts_changed(now, source, reason, lifted=True)
 
     def _resume(self, now: datetime, source: str) -> Iterator[Effect]:
         """Lift one source's halt; a person's word also lifts the daily loss, measured anew from here."""
@@ -306,13 +308,14 @@ class RiskMonitor(Behaviour[RiskState]):
             self.state.day_equity = self._equity()
             yield from self._lift(now, DAILY_LOSS)
 
-    def _halts_changed(self, now: datetime) -> Effect:
+    def _halts_changed(self, now: datetime, source: str, reason: str, *, lifted: bool = False) -> Effect:
         self.state.halt_count += 1
-        return Send("journal", HaltChanged(now, dict(self.state.halts), self.state.halt_count))
+        halts, count = dict(self.state.halts), self.state.halt_count
+        return Send("journal", HaltChanged(now, halts, count, source, reason if source else "", lifted))
 
     def _command(
-        self, now: datetime, command_id: int | None, effects: Iterable[Effect], result: str
+        self, now: datetime, command_id: int | None, effects: Iterable[Effect], result: str, *, failed: bool = False
     ) -> Iterator[Effect]:
         yield from effects
         if command_id is not None:
-            yield Send("journal", CommandDone(command_id, now, result))
+            yield Send("journal", CommandDone(command_id, now, result, failed))

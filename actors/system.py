@@ -141,9 +141,7 @@ class System:
             core.add(role)
         address = CoreAddress(core, settings.exchange.products)
         post.bind("core", address)
-        feed_down = "not connected yet"
         core.put(MarketTime(at))
-        core.put(Halt("feed", feed_down))
 
         def keep(listed: tuple[Product, ...]) -> None:
             with session(engine) as connection:

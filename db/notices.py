@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from actors.messages import Alert
+from actors.messages import Alert, HaltChanged
 from atlas.money.book import Position
 from atlas.money.profit import r_multiple
 from atlas.strat.setup import ContinuityReading
@@ -58,6 +58,28 @@ def exit_notice(position: Position) -> dict[str, Any]:
         "r": None if r is None else number(r),
         "continuity": _continuity(position.at_trigger),
     }
+
+
+TOLD_BY_THE_JOURNAL = ("database", "disk")
+"""Sources of halts the journal alerts about itself, also while nothing can be committed: one alert for one thing."""
+
+
+def halt_notice(event: HaltChanged) -> tuple[str, dict[str, Any], bool] | None:
+    """Return kind, fields and whether it is critical, of a halt that began or ended; None: there is nothing to tell."""
+    source = event.source
+    if not source or source in TOLD_BY_THE_JOURNAL:
+        return None
+    if event.lifted:
+        kind = "feed_up" if source == "feed" else "resume"
+        text = "The feed is up again" if source == "feed" else f"Entries resume ({source})"
+        if event.halts:
+            text += f"; still halted by {', '.join(sorted(event.halts))}"
+    else:
+        kind = {"feed": "feed_down", "daily_loss": "daily_loss"}.get(source, "halt")
+        what = "The feed is down, entries are halted" if source == "feed" else f"Entries are halted ({source})"
+        text = f"{what}: {event.reason}"
+    critical = not event.lifted and source in ("daily_loss", "supervisor")
+    return kind, {"at": moment(event.at), "text": text}, critical
 
 
 def alert_notice(alert: Alert) -> dict[str, Any]:

@@ -186,6 +186,14 @@ def test_dead_letter_is_stored(driven: Driven, engine: Engine) -> None:
     assert count(engine, DeadLetterRow) == 1
 
 
+def test_message_that_failed_twice_is_told_to_the_owner(driven: Driven, engine: Engine) -> None:
+    driven.tell(DeadLetter("scanner:X", "core", "History(…)", "failed twice", "Traceback …"), Flush())
+    with engine.connect() as connection:
+        row = connection.execute(select(OutboxRow.__table__)).one()
+    assert (row.kind, row.critical) == ("dead_letter", True)
+    assert "scanner:X" in row.payload["text"]
+
+
 def test_retired_actor_is_told_to_the_owner(driven: Driven, engine: Engine) -> None:
     driven.tell(Retired("scanner:X", "4 restarts"), Crashed("scanner:X", "E", "T"), Flush())
     with engine.connect() as connection:

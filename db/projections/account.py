@@ -8,6 +8,8 @@ from sqlalchemy.dialects.postgresql import insert
 from actors.messages import AccountOpened, DayStarted, FundingPaid, HaltChanged
 from atlas.money.book import AccountState, Leg
 from db.models import AccountRow, FundingRow, LedgerRow
+from db.notices import halt_notice
+from db.projections.operation import notice
 from db.projections.row import Row, columns, here
 
 _mine = update(AccountRow).where(here(AccountRow.name)).values(updated_at=func.now())
@@ -40,9 +42,14 @@ def day_started(account: str, event: DayStarted) -> list[Row]:
 
 
 def halts_changed(account: str, event: HaltChanged) -> list[Row]:
-    """The halts in force, unless a later change is stored already."""
+    """The halts in force, unless a later change is stored already; and a notice for who halts or lets go."""
     change = {"b_count": event.count, "halts": dict(event.halts), "halt_count": event.count}
-    return [Row(_halts, {"b_name": account, **change}, ("account",))]
+    rows = [Row(_halts, {"b_name": account, **change}, ("account",))]
+    told = halt_notice(event)
+    if told is not None:
+        kind, fields, critical = told
+        rows.append(notice(account, event.key, kind, fields, critical=critical))
+    return rows
 
 
 def moved(account: str, legs: Iterable[Leg], after: AccountState) -> list[Row]:

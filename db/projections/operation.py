@@ -37,7 +37,7 @@ _done = (
     .where(
         here(CommandRow.account), here(CommandRow.id), or_(CommandRow.status == "pending", CommandRow.status == "taken")
     )
-    .values(status="done", result=bindparam("result"), done_at=bindparam("done_at"))
+    .values(status=bindparam("status"), result=bindparam("result"), done_at=bindparam("done_at"))
 )
 
 NOTICES = (_plain, _of_trade)
@@ -51,7 +51,7 @@ def alert(account: str, event: Alert) -> list[Row]:
 
 def command_done(account: str, event: CommandDone) -> list[Row]:
     """The answer goes into the row the command came from."""
-    answer = {"result": event.result, "done_at": event.at}
+    answer = {"status": "failed" if event.failed else "done", "result": event.result, "done_at": event.at}
     return [Row(_done, {**keys(account, id=event.command_id), **answer}, (f"command {event.command_id}",))]
 
 

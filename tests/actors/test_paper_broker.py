@@ -1,97 +1,23 @@
-"""The paper broker: what fills when and at which price, and what it does to the account."""
-
-from datetime import datetime, timedelta
-from decimal import Decimal
-from typing import Any, Literal, TypeVar
+"""The paper broker: what fills when and at which price, what is refused, and what comes twice."""
 
 import pytest
 
 from actors.messages import (
     AccountOpened,
     CancelOrder,
-    FeedDown,
-    FeedUp,
     Filled,
-    FundingPaid,
-    MarketTime,
     OrderAccepted,
     OrderCancelled,
     OrderRejected,
-    PlaceOrder,
     ProductsListed,
     Trades,
 )
-from actors.paper_broker import REMEMBERED, PaperBroker
-from actors.route import route
-from actors.runtime.kit import Kit
+from actors.paper_broker import REMEMBERED
 from atlas.market.bar import Tick
 from atlas.money.book import Order
 from atlas.money.ledger import balance
-from atlas.rules import Rules
-from tests.actors.scene import BIP, NOON, at, product
-
-D = Decimal
-M = TypeVar("M")
-RULES = Rules()
-
-
-class Venue:
-    """A broker alone, with the feed up, an account and a first price of 60000."""
-
-    def __init__(self, *, begin: datetime = NOON, price: float = 60000, **changes: Any) -> None:
-        self.kit = Kit({"paper_broker": PaperBroker(RULES)}, route,
-                       outside=["risk_monitor", "entry_monitor", f"scanner:{BIP}"])  # fmt: skip
-        self.ids = 0
-        self.kit.run(MarketTime(begin))
-        self.kit.run(ProductsListed((product(**changes),)))
-        self.kit.run(FeedUp(begin))
-        self.trade(price, begin)
-
-    def trade(self, price: float, moment: datetime, *, source: Any = "feed", bid: Any = None, ask: Any = None) -> None:
-        self.ids += 1
-        tick = Tick(self.ids, moment, D(str(price)), D(1), bid, ask)
-        self.kit.run(Trades(BIP, (tick,), source))
-
-    def place(self, order: Order) -> None:
-        self.kit.run(PlaceOrder(order), to="paper_broker")
-
-    def enter(self, contracts: float = 10, side: Literal["buy", "sell"] = "buy", leverage: float = 4.1) -> None:
-        self.place(Order("p/entry", "p", BIP, side, "market", "entry", D(str(contracts)), leverage=D(str(leverage))))
-
-    def leave(self, kind: Any, purpose: Any, price: float | None = None, *, side: Any = "sell", n: int = 10) -> None:
-        told = None if price is None else D(str(price))
-        self.place(Order(f"p/{purpose}", "p", BIP, side, kind, purpose, D(n), told))
-
-    def told(self, kind: type[M]) -> list[M]:
-        return [message for message in self.kit.to("risk_monitor") if isinstance(message, kind)]
-
-    @property
-    def fills(self) -> list[tuple[str, Decimal, Decimal]]:
-        """Purpose, reference and price of every fill."""
-        return [(each.fill.purpose, each.fill.reference, each.fill.price) for each in self.told(Filled)]
-
-    @property
-    def state(self) -> Any:
-        return self.kit.state("paper_broker")
-
-
-def long(stop: float = 59000, target: float = 62000, **options: Any) -> Venue:
-    """A venue with 10 contracts long from 60000, slipped to 60030, a stop and a target beside them."""
-    venue = Venue(**options)
-    venue.enter()
-    venue.leave("stop", "stop", stop)
-    venue.leave("limit", "target", target)
-    return venue
-
-
-def short(stop: float = 61000, target: float = 58000) -> Venue:
-    """The same, short from 59970."""
-    venue = Venue()
-    venue.enter(side="sell", leverage=3.3)
-    venue.leave("stop", "stop", stop, side="buy")
-    venue.leave("limit", "target", target, side="buy")
-    return venue
-
+from tests.actors.scene import BIP, at, product
+from tests.actors.venue import D, Venue, long, short
 
 # ── fills ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -259,156 +185,3 @@ def test_a_product_that_is_not_listed_again_can_still_be_closed() -> None:
     venue.kit.run(ProductsListed((product("BTC-USD"),)))
     venue.trade(58000, at(1))
     assert venue.fills[1][0] == "stop"
-
-
-# ── the feed and the session ────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_a_market_exit_waits_while_the_feed_is_down_for_the_next_live_trade() -> None:
-    venue = long()
-    venue.kit.run(FeedDown("gone"))
-    venue.leave("market", "flatten")
-    assert venue.fills[1:] == []
-    venue.trade(60500, at(5), source="snapshot")
-    assert venue.fills[1:] == []
-    venue.kit.run(FeedUp(at(5)))
-    venue.trade(60400, at(6), bid=D(60400), ask=D(60400))
-    assert venue.fills[1:] == [("flatten", D(60400), D(60400))]
-
-
-def test_a_stop_comes_before_a_market_exit_that_waits() -> None:
-    venue = long()
-    venue.kit.run(FeedDown("gone"))
-    venue.leave("market", "flatten")
-    venue.trade(58000, at(5))
-    assert [fill[0] for fill in venue.fills] == ["entry", "stop"]
-    assert {event.order_id for event in venue.told(OrderCancelled)} == {"p/flatten", "p/target"}
-
-
-def test_two_market_exits_that_wait_close_once() -> None:
-    venue = long()
-    venue.kit.run(FeedDown("gone"))
-    venue.leave("market", "flatten")
-    venue.leave("market", "invalidated")
-    venue.trade(60400, at(5))
-    assert [fill[0] for fill in venue.fills] == ["entry", "flatten"]
-    assert venue.kit.core.failed is None
-
-
-def test_a_replayed_trade_counts_for_a_position_opened_before_it() -> None:
-    venue = long()
-    venue.trade(58000, NOON - timedelta(seconds=1), source="snapshot")
-    venue.trade(58000, NOON, source="snapshot")
-    assert venue.fills[1:] == []
-    venue.trade(58000, at(0, 1), source="snapshot")
-    assert [fill[0] for fill in venue.fills] == ["entry", "stop"]
-
-
-def test_nothing_is_left_before_it_was_entered() -> None:
-    """Trades of several products come out of order by milliseconds: the exit is not stamped before the entry."""
-    venue = long()
-    venue.trade(58000, NOON - timedelta(milliseconds=40))
-    assert venue.told(Filled)[1].fill.time == venue.told(Filled)[0].fill.time
-
-
-FRIDAY_BREAK = datetime.fromisoformat("2026-03-06T22:00+00:00")
-"""17:00 in New York in winter."""
-
-
-def test_an_entry_in_the_break_is_refused() -> None:
-    venue = Venue(begin=FRIDAY_BREAK - timedelta(minutes=1))
-    venue.kit.run(MarketTime(FRIDAY_BREAK))
-    venue.trade(60000, FRIDAY_BREAK)
-    venue.enter()
-    assert [event.reason for event in venue.told(OrderRejected)] == ["session_closed"]
-
-
-def test_a_market_exit_in_the_break_waits_for_its_end() -> None:
-    venue = long(begin=FRIDAY_BREAK - timedelta(minutes=1))
-    venue.trade(60100, FRIDAY_BREAK)
-    venue.leave("market", "flatten")
-    assert venue.fills[1:] == []
-    venue.trade(60200, FRIDAY_BREAK + timedelta(hours=1), bid=D(60200), ask=D(60200))
-    assert venue.fills[1:] == [("flatten", D(60200), D(60200))]
-
-
-# ── funding ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_funding_is_paid_at_every_hour_crossed_on_the_last_price_at_or_before_it() -> None:
-    venue = long(funding_rate=D("0.0001"))
-    venue.trade(60500, at(59))
-    venue.trade(60600, at(60))
-    venue.trade(61000, at(60, 1))
-    venue.kit.run(MarketTime(at(121)))
-    paid = venue.told(FundingPaid)
-    assert [(event.at, event.mark) for event in paid] == [(at(60), D(60600)), (at(120), D(61000))]
-    assert paid[0].amount == 10 * D("0.01") * 60600 * D("0.0001")
-
-
-def test_shorts_receive_what_longs_pay() -> None:
-    venue = short()
-    venue.kit.run(MarketTime(at(61)))
-    assert [event.amount < 0 for event in venue.told(FundingPaid)] == [True]
-
-
-def test_an_unknown_rate_is_ten_percent_a_year() -> None:
-    venue = long()
-    venue.kit.run(MarketTime(at(61)))
-    event = venue.told(FundingPaid)[0]
-    assert event.rate == D("0.10") / 8760
-    assert event.amount == (10 * D("0.01") * 60000 * event.rate).quantize(D("1E-8"))
-
-
-def test_a_position_opened_on_the_hour_has_not_crossed_it() -> None:
-    venue = Venue()
-    venue.enter(contracts=5)
-    venue.trade(60000, at(60))
-    venue.place(Order("q/entry", "q", BIP, "buy", "market", "entry", D(5), leverage=D("4.1")))
-    venue.kit.run(MarketTime(at(61)))
-    assert [event.position_id for event in venue.told(FundingPaid)] == ["p"]
-    venue.kit.run(MarketTime(at(121)))
-    assert [event.position_id for event in venue.told(FundingPaid)] == ["p", "p", "q"]
-
-
-def test_a_position_closed_on_the_hour_pays_it_once() -> None:
-    venue = long()
-    venue.trade(58000, at(60))
-    venue.kit.run(MarketTime(at(61)))
-    assert [(event.at, event.mark) for event in venue.told(FundingPaid)] == [(at(60), D(58000))]
-    order = [type(message).__name__ for message in venue.kit.to("risk_monitor")]
-    assert order.index("FundingPaid") < len(order) - 1 - order[::-1].index("Filled")
-
-
-def test_no_funding_after_an_hour_inside_the_break_and_none_on_spot() -> None:
-    venue = long(begin=FRIDAY_BREAK - timedelta(minutes=30))
-    venue.kit.run(MarketTime(FRIDAY_BREAK + timedelta(hours=2, minutes=1)))
-    assert [event.at for event in venue.told(FundingPaid)] == [FRIDAY_BREAK, FRIDAY_BREAK + timedelta(hours=2)]
-    spot = long(kind="spot", margin=None)
-    spot.kit.run(MarketTime(at(121)))
-    assert spot.told(FundingPaid) == []
-
-
-def test_after_a_restart_every_hour_missed_is_paid() -> None:
-    state = long().state
-    state.funding_armed = True
-    kit = Kit({"paper_broker": PaperBroker(RULES, state)}, route, outside=["risk_monitor"], market_time=at(60))
-    kit.run(MarketTime(at(181)), to=None)
-    paid = [message for message in kit.to("risk_monitor") if isinstance(message, FundingPaid)]
-    assert [event.at for event in paid] == [at(60), at(120), at(180)]
-
-
-# ── the ledger ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_every_movement_balances_and_cash_is_their_sum() -> None:
-    venue = long()
-    venue.kit.run(MarketTime(at(61)))
-    venue.trade(58000, at(62))
-    events: list[Any] = [*venue.told(AccountOpened), *venue.told(Filled), *venue.told(FundingPaid)]
-    legs = [leg for event in events for leg in event.legs]
-    assert sum(leg.amount for leg in legs) == 0
-    assert balance(legs, "cash") == venue.state.account.cash
-    assert balance(legs, "margin_reserved") == venue.state.account.reserved == 0
-    stopped = venue.told(Filled)[-1]
-    assert stopped.gross == (stopped.fill.price - D(60030)) * 10 * D("0.01")

@@ -230,6 +230,42 @@ def test_command_is_answered_once(engine: Engine, tell: Tell) -> None:
         assert not commands.answer(connection, number, "failed", "again")
 
 
+@pytest.mark.parametrize(
+    ("source", "began", "ended", "critical"),
+    [
+        ("feed", "feed_down", "feed_up", False),
+        ("person", "halt", "resume", False),
+        ("daily_loss", "daily_loss", "resume", True),
+        ("supervisor", "halt", "resume", True),
+    ],
+)
+def test_halt_is_one_notice_when_it_begins_and_one_when_it_ends(
+    engine: Engine, tell: Tell, source: str, began: str, ended: str, critical: bool
+) -> None:
+    first = HaltChanged(START, {source: "why"}, 1, source, "why")
+    tell(first, HaltChanged(START, {source: "another reason"}, 2))
+    tell(HaltChanged(START + HOUR, {}, 3, source, "another reason", lifted=True), first)
+    with session(engine) as connection:
+        rows = connection.execute(select(OutboxRow.kind, OutboxRow.critical).order_by(OutboxRow.id)).all()
+    assert [tuple(row) for row in rows] == [(began, critical), (ended, False)]
+
+
+def test_halt_by_database_or_disk_is_told_by_the_journal_alone(engine: Engine, tell: Tell) -> None:
+    tell(HaltChanged(START, {"database": "away"}, 1, "database", "away"))
+    with session(engine) as connection:
+        assert connection.execute(select(OutboxRow.id)).all() == []
+
+
+def test_failed_command_says_so(engine: Engine, tell: Tell) -> None:
+    with session(engine) as connection:
+        command_id = commands.add(connection, "paper", "close", {"position": "nonesuch"}, "me")
+    tell(CommandDone(command_id, START, "no open position is called nonesuch", failed=True))
+    with session(engine) as connection:
+        found = commands.get(connection, command_id)
+    assert found is not None
+    assert (found.status, found.result) == ("failed", "no open position is called nonesuch")
+
+
 def test_command_of_another_account_is_left_alone(engine: Engine, tell: Tell) -> None:
     with session(engine) as connection:
         number = commands.add(connection, "other", "halt", {}, "me")
