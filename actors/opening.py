@@ -9,6 +9,9 @@ from actors.messages import FeedDown, FeedUp, History, HistoryFailed, ProductsLi
 from actors.runtime.dispatch import Dispatch
 from atlas.errors import ExchangeError
 
+AFTER_FAULT = 1.0
+"""Seconds a ticker pauses at least after a fault: one that waits in its action would else ask without a pause."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -30,8 +33,10 @@ class CoreAddress:
         self._core.put(message)
         if isinstance(message, FeedUp):
             self.feed = "up"
+            _log.info("the feed is up")
         elif isinstance(message, FeedDown):
             self.feed = f"down: {message.reason}"
+            _log.warning("the feed is down: %s", message.reason)
         elif isinstance(message, History | HistoryFailed | ProductsListed):
             with self._changed:
                 if isinstance(message, HistoryFailed):
@@ -115,5 +120,5 @@ class Ticker:
                 if str(error) != failed:
                     _log.warning("%s: %s: %s", self.name, type(error).__name__, error)
                 failed = str(error)
-            if self._ending.wait(self._every):
+            if self._ending.wait(max(self._every, AFTER_FAULT) if failed else self._every):
                 return

@@ -12,7 +12,7 @@ import random
 import socket
 import sys
 import threading
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,7 @@ START_TIMEOUT = 120.0
 STOP_TIMEOUT = 10.0
 """Seconds all of them may take to stop, together."""
 BEAT_EVERY = 2.0
+RETENTION_EVERY = 3600.0
 COMMAND_WAIT = 1.0
 
 _log = logging.getLogger(__name__)
@@ -155,7 +156,8 @@ class System:
             OwnThread(history_role(settings, self._rest, keep, random.random), post),
             HistoryGate(address),
             OwnThread(feed_role(settings, post, core, random.random), post),
-            Ticker("commands", 0.0, lambda: self._take_commands(engine, post)),
+            Ticker("commands", COMMAND_WAIT, lambda: self._take_commands(engine, post)),
+            Ticker("retention", RETENTION_EVERY, lambda: self._forget(recorder)),
             Ticker("beat", BEAT_EVERY, lambda: self._beat(engine, lock, core, address, supervisor, post)),
         ]
         started = utc_now()
@@ -173,6 +175,7 @@ class System:
 
     def _stop(self, supervisor: Supervisor, post: Post, started: datetime) -> None:
         """Tell the owner, then stop all in reverse within one shared deadline."""
+        self._ended.set()
         critical = self._code != 0
         try:
             post.send("system", "journal", self._alert("stop", started, f"ATLAS stops: {self._why}", critical))
@@ -285,6 +288,12 @@ class System:
                 _log.warning("command %d: %r is not known", command.id, command.kind)
                 return
         post.send("commands", RISK, made)
+
+    def _forget(self, recorder: Recorder) -> None:
+        """Delete the recordings older than the settings keep them."""
+        gone = recorder.prune(utc_now(), timedelta(days=self._settings.recorder.days))
+        if gone:
+            _log.info("recordings deleted after %d days: %s", self._settings.recorder.days, ", ".join(gone))
 
     def _beat(
         self, engine: Any, lock: AccountLock, core: Core, address: CoreAddress, supervisor: Supervisor, post: Post

@@ -24,13 +24,15 @@ CONTINUITY_FRAMES: dict[str, tuple[tuple[str, ...], int]] = {
 class StratRules(msgspec.Struct, frozen=True):
     """The choices strat.md leaves open.
 
-    `stop` structure | setup_bar. `outside_target` (of `3-?`) nearer | risk | percent. `continuity_mode` open | type.
+    `stop` structure | setup_bar. `outside_target` (of `3-?`) nearer | risk | percent. `failed` (what makes a 2 a
+    failed one) color | reclaim. `continuity_mode` open | type.
     """
 
     timeframes: tuple[str, ...] = ("1h", "4h", "1d", "1w")
     families: tuple[str, ...] = TRADED_BY_DEFAULT
     stop: str = "structure"
     outside_target: str = "nearer"
+    failed: str = "color"
     continuity_mode: str = "open"
     continuity: dict[str, tuple[tuple[str, ...], int]] = msgspec.field(default_factory=lambda: dict(CONTINUITY_FRAMES))
     close_grace_seconds: float = 2.0

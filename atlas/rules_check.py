@@ -8,6 +8,7 @@ from atlas.market.timeframes import require
 from atlas.risk import SWITCHABLE
 from atlas.rules import Rules
 from atlas.strat.continuity import validate
+from atlas.strat.labels import FAILED_TWO
 from atlas.strat.setup import FAMILIES
 
 POSITION_POLICIES = ("one_per_product", "one_per_timeframe", "unlimited")
@@ -24,6 +25,7 @@ def check(rules: Rules) -> None:
     _among("strat.families", rules.strat.families, FAMILIES)
     _among("strat.stop", (rules.strat.stop,), ("structure", "setup_bar"))
     _among("strat.outside_target", (rules.strat.outside_target,), ("nearer", "risk", "percent"))
+    _among("strat.failed", (rules.strat.failed,), FAILED_TWO)
     _among("strat.continuity_mode", (rules.strat.continuity_mode,), ("open", "type"))
     _among("gates.off", rules.gates.off, SWITCHABLE)
     _among("sizing.mode", (rules.sizing.mode,), ("risk", "leverage"))

@@ -106,3 +106,10 @@ def session(engine: Engine) -> Iterator[Connection]:
     """One transaction, committed at the end. Raises DatabaseError for what the driver raises."""
     with reported(engine.url), engine.begin() as connection:
         yield connection
+
+
+@contextmanager
+def snapshot(engine: Engine) -> Iterator[Connection]:
+    """One transaction that reads: every statement sees the same moment, whatever the daemon writes meanwhile."""
+    with session(engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)) as connection:
+        yield connection

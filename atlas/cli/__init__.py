@@ -15,6 +15,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "web": ("atlas.cli.web:web", "Run the panel."),
     "exchange": ("atlas.cli.exchange:exchange", "A local exchange that speaks Coinbase Advanced Trade."),
     "scan": ("atlas.cli.scan:scan", "Show the setups of live products now."),
+    "label": ("atlas.cli.label:label", "Type and label the bars of a candle file."),
+    "setups": ("atlas.cli.setups:setups", "The setups the bars of a candle file give."),
     "replay": ("atlas.cli.replay:replay", "Play a recording again in virtual time."),
     "report": ("atlas.cli.report:report", "Trades, rejections and results of an account."),
     "status": ("atlas.cli.status:status", "Is the daemon up, and how is it?"),

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -123,12 +124,23 @@ class _Demo:
             self._child(stack, "panel", ["web", "--config", str(self._config), "--port", str(port)])
             self._say(f"panel     http://127.0.0.1:{port}/")
         daemon = self._child(stack, "daemon", ["run", "--config", str(self._config)])
-        deadline, gone = math.inf, False
-        while monotonic() < deadline and not self._played_out(rest, engine, choice.account):
+        deadline, gone, away, ended = math.inf, False, False, False
+        while monotonic() < deadline and not ended:
             if self._asked:
                 raise KeyboardInterrupt
             sleep(LOOK_EVERY)
-            show.show_new()
+            try:
+                show.show_new()
+                ended = self._played_out(rest, engine, choice.account)
+            except DatabaseError as error:
+                # The daemon goes on without it, and so does the demo.
+                if not away:
+                    self._say(f"database is away, all goes on without entries: {error}")
+                away = True
+            else:
+                if away:
+                    self._say("database is back")
+                away = False
             if deadline == math.inf and show.seen and self._options["seconds"]:
                 deadline = monotonic() + self._options["seconds"]
             if not exchange.alive:
@@ -136,7 +148,8 @@ class _Demo:
             if not daemon.alive and not self._options["hold"]:
                 raise daemon.failure()
             if not daemon.alive and not gone:
-                self._say(f"the daemon is gone and the market waits; go on with:  atlas run --config {self._config}")
+                go_on = f"atlas run --config {shlex.quote(str(self._config))}"
+                self._say(f"the daemon is gone and the market waits; go on with:  {go_on}")
             gone = not daemon.alive
         daemon.stop()
         show.show_new()
@@ -153,8 +166,11 @@ class _Demo:
         from db.engine import session
         from db.repositories.daemon import market_time
 
-        with urlopen(f"{rest}/local/market", timeout=10) as answer:
-            market = json.load(answer)
+        try:
+            with urlopen(f"{rest}/local/market", timeout=10) as answer:
+                market = json.load(answer)
+        except OSError:
+            return False  # Its process has ended or is slow; the first is told by the caller.
         if not market["finished"]:
             return False
         with session(engine) as connection:
@@ -233,8 +249,9 @@ class _Demo:
         for line in summary_lines(summary):
             self._say(line)
         self._say("")
-        self._say(f"atlas report --config {self._config}")
-        self._say(f"atlas run --config {self._config}")
+        config = shlex.quote(str(self._config))
+        self._say(f"atlas report --config {config}")
+        self._say(f"atlas run --config {config}")
 
 
 def _deafen() -> None:
@@ -244,12 +261,12 @@ def _deafen() -> None:
 
 
 def _summary(url: str, account: str) -> "Summary":
-    from db.engine import connect, session
+    from db.engine import connect, snapshot
     from db.results import summary
 
     engine = connect(url)
     try:
-        with session(engine) as connection:
+        with snapshot(engine) as connection:
             return summary(connection, account)
     finally:
         engine.dispose()

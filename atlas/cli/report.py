@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Stable keys, Decimals as strings, times ISO 8601 UTC.")
 def report(choice: Choice, only_funnel: bool, as_json: bool) -> None:
     """Show an account's trades, the funnel from trigger to trade, and the metrics."""
-    from db.engine import connect, session
+    from db.engine import connect, snapshot
     from db.results import funnel, metrics, positions, summary, trade
 
     with choice.opened() as url:
         engine = connect(url)
-        with session(engine) as connection:
+        with snapshot(engine) as connection:
             glance = summary(connection, choice.account)
             rows = funnel(connection, choice.account)
             trades = [trade(position) for position in positions(connection, choice.account, "closed")]

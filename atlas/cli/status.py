@@ -39,6 +39,7 @@ def status(choice: Choice, as_json: bool) -> None:
         click.echo(f"account {choice.account}: {verdict}")
         click.echo(f"daemon   {found.host}, process {found.pid}, version {found.version}, mode {found.mode}")
         click.echo(f"beat     {clock(found.beat_at)} UTC, market time {clock(found.market_time)}")
+        click.echo(f"feed     {found.feed or '-'}")
         click.echo(f"equity   cash ${money(found.cash)}, reserved ${money(found.reserved)}")
         for source, reason in halts.items():
             click.echo(f"halted   {source}: {reason}")

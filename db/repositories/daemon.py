@@ -88,6 +88,7 @@ class Life(msgspec.Struct, frozen=True):
     stopped_at: datetime | None
     beat_at: datetime
     market_time: datetime | None
+    feed: str | None
     cash: Decimal | None
     reserved: Decimal | None
     halts: dict[str, str]
