@@ -167,6 +167,9 @@ class System:
             gc.collect()
             gc.freeze()
             self._ended.wait()
+        except AtlasError as error:
+            self.end(error.exit_code, f"it could not start: {error}")
+            raise
         finally:
             self._stop(supervisor, post, started)
             store.close()

@@ -43,7 +43,8 @@ class BarFile(Struct, frozen=True):
 def read_bars(path: Path | str, timeframe: str | None = None, symbol: str | None = None) -> BarFile:
     """Read a candle file as bars of `timeframe`, None for the smallest step between its rows.
 
-    `symbol` None is the file's name up to the first dot.
+    `symbol` None is the file's name up to the first dot. A row of zero volume is a period without a trade, and so no
+    bar, unless all are.
 
     Raises:
         ConfigurationError: `timeframe` is not a listed one.
@@ -59,7 +60,12 @@ def read_bars(path: Path | str, timeframe: str | None = None, symbol: str | None
     step_name, step = _step(table, times, timeframe)
     frame = step_name if timeframe is None else timeframe
     _check_boundaries(table, times, frame, step_name, step)
-    closed, forming = aggregate(_pieces(times, columns, frame, step), frame, starts_whole=False)
+    pieces = list(_pieces(times, columns, frame, step))
+    opened, closes = period(frame, pieces[0].open_time)
+    whole_from = opened if pieces[0].open_time == opened else closes
+    silent = not any(piece.volume for piece in pieces)  # a file that tells no volumes, not a market without a trade
+    traded = [piece for piece in pieces if piece.open_time >= whole_from and (silent or piece.volume)]
+    closed, forming = aggregate(traded, frame, starts_whole=True, complete_until=pieces[-1].close_time)
     return BarFile(path, symbol or path.name.partition(".")[0], frame, closed, forming)
 
 
