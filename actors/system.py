@@ -49,7 +49,7 @@ from actors.runtime.threads import OwnThread, utc_now
 from actors.runtime.watch import Child
 from atlas import __version__
 from atlas.config import Settings
-from atlas.errors import AtlasError, UnavailableError
+from atlas.errors import AlreadyRunning, AtlasError, UnavailableError
 from atlas.exchange.rest import Rest
 from atlas.market.product import Product
 from db import rebuild
@@ -301,8 +301,13 @@ class System:
     def _beat(
         self, engine: Any, lock: AccountLock, core: Core, address: CoreAddress, supervisor: Supervisor, post: Post
     ) -> None:
-        """Say that the daemon lives, and how its actors are."""
+        """Say that the daemon lives, and how its actors are; hold on to the account's lock."""
         post.send("system", "journal", HealthSeen(tuple(supervisor.health())))
+        try:
+            lock.renew()
+        except AlreadyRunning as error:
+            self.end(70, str(error))
+            return
         with session(engine) as connection:
             daemon.beat(connection, self._account, lock.fence, core.market_time, address.feed)
 

@@ -48,4 +48,9 @@ class Listener:
         self.close()
 
     def _away(self, error: psycopg.Error) -> DatabaseError:
-        return DatabaseError(f"{name_of(self._url)}: listening failed: {type(error).__name__}: {error}")
+        return DatabaseError(f"{name_of(self._url)}: listening failed: {type(error).__name__}: {_line(error)}")
+
+
+def _line(error: psycopg.Error) -> str:
+    """Return what the driver said as one line, as the log and the command line tell it."""
+    return " ".join(str(error).split())

@@ -4,6 +4,7 @@ The lock keeps a second daemon from starting; it dies with its connection. The f
 lock without knowing from writing: every journal transaction checks it (db/writer.py).
 """
 
+import threading
 from hashlib import sha256
 
 import msgspec
@@ -42,7 +43,10 @@ class Holder(msgspec.Struct, frozen=True):
 
 
 class AccountLock:
-    """The lock of one account. `acquire` once, `renew` after the database was away, `release` at the end."""
+    """The lock of one account. `acquire` once, `renew` again and again, `release` at the end; from any thread.
+
+    A server restarted between two writes cuts the lock's connection and nobody else notices: `renew` does.
+    """
 
     def __init__(self, url: str | URL, account: str, holder: Holder) -> None:
         """Nothing is opened yet."""
@@ -55,6 +59,7 @@ class AccountLock:
             self._url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=CONNECT_ARGS
         )
         self._connection: Connection | None = None
+        self._turn = threading.Lock()
 
     def acquire(self) -> int:
         """Take the account and return the new fence number.
@@ -76,26 +81,28 @@ class AccountLock:
         """
         if not self.fence:
             raise InternalError(f"the lock of account {self.account!r} was never acquired: call acquire first")
-        with reported(self._url):
+        with self._turn, reported(self._url):
             connection = self._living() or self._locked()
             found = connection.execute(
                 select(AccountRow.fence).where(AccountRow.name == self.account)
             ).scalar_one_or_none()
+            if found != self.fence:
+                self._drop()
         if found != self.fence:
-            self._drop()
             raise AlreadyRunning(f"account {self.account!r}: {self._who(found)} has taken it over meanwhile; stop one")
 
     def release(self) -> None:
         """Write down that this daemon has stopped, and give the account up. A database that is away is no error."""
-        connection = self._living()
-        if connection is not None:
-            try:
-                connection.execute(_stopped, {"b_account": self.account, "b_fence": self.fence})
-            except DBAPIError:
-                # Only the note of the stop is lost: the lock goes with its connection, also with a broken one.
-                pass
-        self._drop()
-        self._engine.dispose()
+        with self._turn:
+            connection = self._living()
+            if connection is not None:
+                try:
+                    connection.execute(_stopped, {"b_account": self.account, "b_fence": self.fence})
+                except DBAPIError:
+                    # Only the note of the stop is lost: the lock goes with its connection, also with a broken one.
+                    pass
+            self._drop()
+            self._engine.dispose()
 
     def _locked(self) -> Connection:
         connection = self._engine.connect()

@@ -51,7 +51,8 @@ class Child:
         own = [line.removeprefix("atlas: ") for line in said if line.startswith("atlas: ")]
         words = own[-1] if own else said[-1] if said else "it said nothing"
         code = self.process.returncode
-        told = f"the {self.name} ended with exit code {code}: {words} (all it said is in {self.log})"
+        how = f"ended with exit code {code}" if code >= 0 else f"was killed by {signal.Signals(-code).name}"
+        told = f"the {self.name} {how}: {words} (all it said is in {self.log})"
         return ChildFailed(told, code if code > 0 else 70)
 
     def stop(self, timeout: float = 20.0) -> int:

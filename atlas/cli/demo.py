@@ -24,7 +24,7 @@ import click
 
 from atlas.cli.children import Child
 from atlas.cli.demo_show import Show, difference, summary_lines
-from atlas.cli.options import Choice, listed, shared, uninterrupted
+from atlas.cli.options import Choice, ending_signals, listed, shared, uninterrupted
 from atlas.cli.output import print_json
 from atlas.errors import DatabaseError, DataError, UsageError
 from atlas.exchange.times import parse_time
@@ -87,7 +87,7 @@ class _Demo:
 
     def run(self) -> int:
         """Start all, show what happens, stop all in reverse, print the summary."""
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in ending_signals():
             signal.signal(number, self._interrupt)
         self._directory.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
@@ -109,6 +109,9 @@ class _Demo:
             except DataError:
                 self._say("nothing had happened yet")
                 return INTERRUPTED
+            except DatabaseError:
+                self._go_on()
+                raise
         self._tail(summary)
         return 0
 
@@ -248,6 +251,10 @@ class _Demo:
         self._say("")
         for line in summary_lines(summary):
             self._say(line)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Say with which commands to look at this run and to go on with it."""
         self._say("")
         config = shlex.quote(str(self._config))
         self._say(f"atlas report --config {config}")
@@ -256,7 +263,7 @@ class _Demo:
 
 def _deafen() -> None:
     """From here on everything is being stopped: a further Ctrl-C would only leave something behind."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in ending_signals():
         signal.signal(number, signal.SIG_IGN)
 
 

@@ -166,6 +166,12 @@ class Choice:
         return text
 
 
+def ending_signals() -> tuple[signal.Signals, ...]:
+    """Return what asks a command to end: Ctrl-C, `kill`, and its terminal's end unless it is told to outlive it (nohup)."""
+    outlives = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return (signal.SIGINT, signal.SIGTERM) if outlives else (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
 @contextmanager
 def uninterrupted() -> Iterator[None]:
     """Put a Ctrl-C off until the end of the block: a server half started or half stopped is nobody's."""
@@ -173,9 +179,7 @@ def uninterrupted() -> Iterator[None]:
         yield
         return
     came: list[int] = []
-    before = {
-        number: signal.signal(number, lambda it, _: came.append(it)) for number in (signal.SIGINT, signal.SIGTERM)
-    }
+    before = {number: signal.signal(number, lambda it, _: came.append(it)) for number in ending_signals()}
     try:
         yield
     finally:

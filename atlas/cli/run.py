@@ -10,7 +10,7 @@ from types import FrameType
 
 import click
 
-from atlas.cli.options import Choice, shared
+from atlas.cli.options import Choice, ending_signals, shared
 
 SAME_WISH = 1.0
 """Seconds within which a second signal is the same wish; a later one ends the process at once."""
@@ -22,6 +22,9 @@ SAME_WISH = 1.0
 def run(choice: Choice, no_upgrade: bool) -> None:
     """Run the daemon until it is asked to stop (SIGTERM, Ctrl-C); a second signal ends it at once."""
     _log_to_stderr()
+    for number in ending_signals():
+        # Until there is something to stop: the end, but with the database server we may have started stopped.
+        signal.signal(number, lambda *_: sys.exit(0))
     with choice.opened(create=not no_upgrade) as url:
         from actors.system import Places, System  # A second's work, and for nothing where the settings are wrong.
 
@@ -45,8 +48,8 @@ def run(choice: Choice, no_upgrade: bool) -> None:
             first.append(monotonic())
             system.end(0, f"asked to stop by {signal.Signals(number).name}")
 
-        signal.signal(signal.SIGTERM, stop)
-        signal.signal(signal.SIGINT, stop)
+        for number in ending_signals():
+            signal.signal(number, stop)
         code = system.run()
     sys.exit(code)
 

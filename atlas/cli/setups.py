@@ -95,7 +95,7 @@ def _listed(setup: Setup) -> ListedSetup:
 
 def _print(listed: list[ListedSetup]) -> None:
     if not listed:
-        click.echo("no setups", err=True)
+        click.echo("atlas: no setup to show", err=True)
         return
     print_table(
         ("setup bar", "setup", "side", "trigger", "stop", "target", "", "valid from", "until", "family"),

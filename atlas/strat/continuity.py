@@ -1,13 +1,16 @@
 """Timeframe continuity: how many timeframes agree with a side at one instant (strat.md 4)."""
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Final, Literal
 
 import msgspec
 
 from atlas.errors import ConfigurationError
-from atlas.market.timeframes import require
+from atlas.market.bar import Bar
+from atlas.market.timeframes import period, require
 from atlas.rules import StratRules
 from atlas.strat.bar_types import bar_type
 from atlas.strat.setup import ContinuityReading, Side
@@ -17,6 +20,7 @@ FULL_FRAMES: Final = ("1M", "1w", "1d", "1h")
 """All of these on one side are full timeframe continuity, which is alertable."""
 
 Agreement = Side | Literal["neither", "unknown"]
+Turn = Literal["gained", "lost", "flipped"]
 
 
 class FrameView(msgspec.Struct, frozen=True):
@@ -68,6 +72,42 @@ def full_side(price: Decimal, frames: Sequence[FrameView], mode: str = "open") -
     if sides == {"long"}:
         return "long"
     return "short" if sides == {"short"} else None
+
+
+class FullContinuity(msgspec.Struct):
+    """Full timeframe continuity as it comes and goes: its `side` now, None without it, and the `last` there was."""
+
+    side: Side | None = None
+    last: Side | None = None
+
+    def turn(self, side: Side | None) -> Turn | None:
+        """Take the `full_side` of now and return what became of it; None if nothing did.
+
+        Gained on the side it was on last, or for the first time; flipped to the other side, whether or not the frames
+        disagreed for a while in between; lost when they begin to disagree.
+        """
+        before, self.side = self.side, side
+        if side == before:
+            return None
+        if side is None:
+            return "lost"
+        last, self.last = self.last, side
+        return "gained" if last in (None, side) else "flipped"
+
+
+def independent_opens(timeframes: Iterable[str], at: datetime, bars: Sequence[Bar]) -> int:
+    """Return how many opens the current periods of `timeframes` have between them: those on the same print count once.
+
+    `bars` are of a timeframe none of them is finer than, oldest first, the forming one last; they reach back to the
+    first of the periods' opens. Two periods open on the same print when the first bar at or after their opens is the
+    same. A period without a trade yet has no open.
+
+    Raises:
+        ConfigurationError: unknown timeframe.
+    """
+    times = [bar.open_time for bar in bars]
+    first = {bisect_left(times, period(timeframe, at)[0]) for timeframe in timeframes}
+    return len(first - {len(times)})
 
 
 def validate(rules: StratRules) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from atlas.errors import DataError
 from atlas.market.bar import Bar
 from atlas.market.candle_bars import read_bars
 from tests.cli.command import Commands
@@ -35,7 +36,7 @@ HOURS: list[tuple[float, ...]] = [
 
 def test_every_closed_bar_is_listed_with_its_type_and_labels(tmp_path: Path) -> None:
     listed = Commands(tmp_path)("label", str(written(tmp_path, HOURS)), "--json").json
-    assert list(listed[0]) == "time open high low close type color shape failed in_force".split()
+    assert list(listed[0]) == ["time", "open", "high", "low", "close", "type", "color", "shape", "failed", "in_force"]
     assert [(bar["type"], bar["color"], bar["shape"], bar["failed"], bar["in_force"]) for bar in listed] == [
         (None, "green", None, None, None),
         ("1", "neutral", None, False, False),
@@ -64,9 +65,9 @@ def test_the_table_shows_the_same_and_nothing_of_the_forming_bar(tmp_path: Path)
     path = written(tmp_path, [*HOURS, (112, 120, 110, 111)])  # 2h: the third and last bucket is whole
     lines = Commands(tmp_path)("label", str(path), "--timeframe", "2h").out.splitlines()
     assert [line.split() for line in lines[1:]] == [
-        "2026-01-01 00:00:00 100 105 95 101 - green - - -".split(),
-        "2026-01-01 02:00:00 101 112 97 99 2U red shooter yes no".split(),
-        "2026-01-01 04:00:00 99 120 90 111 3 green - no no".split(),
+        ["2026-01-01", "00:00:00", "100", "105", "95", "101", "-", "green", "-", "-", "-"],
+        ["2026-01-01", "02:00:00", "101", "112", "97", "99", "2U", "red", "shooter", "yes", "no"],
+        ["2026-01-01", "04:00:00", "99", "120", "90", "111", "3", "green", "-", "no", "no"],
     ]
     path = written(tmp_path, HOURS)
     assert len(Commands(tmp_path)("label", str(path), "--timeframe", "2h").out.splitlines()) == 3
@@ -144,41 +145,50 @@ def test_the_only_row_is_a_bar_of_the_frame_it_is_said_to_be(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("text", "argv", "said"),
+    ("text", "timeframe", "said"),
     [
-        (f"time,open,high,low,close\n{START},1,2,1,1\n", (), "line 1: no column volume"),
-        (HEAD, (), "no rows below the header"),
-        ("", (), "line 1: no column time"),
-        (f"{HEAD}{START},1,2,1,1,1\n", (), f"line 2: time {START} is the only row, which tells no step"),
-        (f"{HEAD}60,1,2,1,1,1\n0,1,2,1,1,1\n", (), "line 3: time 0 is earlier than the row before"),
-        (f"{HEAD}60,1,2,1,1,1\n60,1,2,1,1,1\n", (), "line 3: time 60 is a duplicate"),
-        (f"{HEAD}0,1,2,1,1,1\n60,1,2,nan,1,1\n", (), "line 3: low 'nan' is not a number"),
-        (f"{HEAD}0,1,2,1,1,1\n60,1,1.5,2.5,1,1\n", (), "line 3: high 1.5 is below the low 2.5"),
-        (f"{HEAD}0,1,900000000000,1,1,1\n60,1,1,0.000001,1,1\n", ("--timeframe", "1d"), ""),
-        (f"{HEAD}0,1,2,0,1,1\n60,1,2,1,1,1\n", (), "line 2: low 0 is 0"),
-        (f"{HEAD}0,1,2,1,1,1\n60,1,2,1,1,1\n105,1,2,1,1,1\n", (), "line 4: time 105 is 45 seconds after the row before"),
-        (f"{HEAD}0,1,2,1,1,1\n60,1,2,1,1,1\n150,1,2,1,1,1\n", (), "line 4: time 150 is off the boundaries of 1m"),
-        (f"{HEAD}30,1,2,1,1,1\n90,1,2,1,1,1\n", (), "line 2: time 30 is off the boundaries of 1m"),
-        (f"{HEAD}0,1,2,1,1,1\n604800,1,2,1,1,1\n", (), "line 2: time 0 is off the boundaries of 1w"),
-        (f"{HEAD}0,1,2,1,1,1\n2505600,1,2,1,1,1\n", (), "line 3: time 2505600 is off the boundaries of 1M"),
-        (f"{HEAD}0,1,2,1,1,1\n14400,1,2,1,1,1\n", ("--timeframe", "6h"), "of which 6h is no whole multiple"),
-        (f"{HEAD}0,1,2,1,1,1\n14400,1,2,1,1,1\n", ("--timeframe", "1h"), "of which 1h is no whole multiple"),
-        (f"{HEAD}1767225600000,1,2,1,1,1\n", ("--timeframe", "1h"), "write unix seconds, not milliseconds"),
+        (f"time,open,high,low,close\n{START},1,2,1,1\n", None, "line 1: no column volume"),
+        (HEAD, None, "no rows below the header"),
+        ("", None, "line 1: no column time"),
+        (f"{HEAD}{START},1,2,1,1,1\n", None, f"line 2: time {START} is the only row, which tells no step"),
+        (f"{HEAD}60,1,2,1,1,1\n0,1,2,1,1,1\n", None, "line 3: time 0 is earlier than the row before"),
+        (f"{HEAD}60,1,2,1,1,1\n60,1,2,1,1,1\n", None, "line 3: time 60 is a duplicate"),
+        (f"{HEAD}0,1,2,1,1,1\n60,1,2,nan,1,1\n", None, "line 3: low 'nan' is not a number"),
+        (f"{HEAD}0,1,2,1,1,1\n60,1,1.5,2.5,1,1\n", None, "line 3: high 1.5 is below the low 2.5"),
+        (f"{HEAD}0,1,2,0,1,1\n60,1,2,1,1,1\n", None, "line 2: low 0 is 0"),
+        (f"{HEAD}0,1,2,1,1,1\n60,1,2,1,1,1\n105,1,2,1,1,1\n", None, "line 4: time 105 is 45 seconds after"),
+        (f"{HEAD}0,1,2,1,1,1\n60,1,2,1,1,1\n150,1,2,1,1,1\n", None, "line 4: time 150 is off the boundaries of 1m"),
+        (f"{HEAD}30,1,2,1,1,1\n90,1,2,1,1,1\n", None, "line 2: time 30 is off the boundaries of 1m"),
+        (f"{HEAD}0,1,2,1,1,1\n604800,1,2,1,1,1\n", None, "line 2: time 0 is off the boundaries of 1w"),
+        (f"{HEAD}0,1,2,1,1,1\n2505600,1,2,1,1,1\n", None, "line 3: time 2505600 is off the boundaries of 1M"),
+        (f"{HEAD}0,1,2,1,1,1\n14400,1,2,1,1,1\n", "6h", "of which 6h is no whole multiple"),
+        (f"{HEAD}0,1,2,1,1,1\n14400,1,2,1,1,1\n", "1h", "of which 1h is no whole multiple"),
+        (f"{HEAD}1767225600000,1,2,1,1,1\n", "1h", "write unix seconds, not milliseconds"),
     ],
 )  # fmt: skip
-def test_a_wrong_file_is_one_line_with_file_line_and_value(
-    tmp_path: Path, text: str, argv: tuple[str, ...], said: str
+def test_a_wrong_file_is_refused_with_file_line_and_value(
+    tmp_path: Path, text: str, timeframe: str | None, said: str
 ) -> None:
     path = tmp_path / "wrong.csv"
     path.write_text(text)
-    ended = Commands(tmp_path)("label", str(path), *argv, "--json")
-    if not said:
-        assert (ended.code, ended.json) == (0, [])
-        return
-    assert ended.code == 65
-    line = ended.said()
-    assert line.startswith(str(path))
-    assert said in line
+    with pytest.raises(DataError) as refused:
+        read_bars(path, timeframe)
+    assert str(refused.value).startswith(str(path))
+    assert said in str(refused.value)
+
+
+def test_a_wrong_file_is_one_line_on_the_terminal(tmp_path: Path) -> None:
+    path = tmp_path / "wrong.csv"
+    path.write_text(f"{HEAD}0,1,2,1,1,1\n60,1,2,nan,1,1\n")
+    ended = Commands(tmp_path)("label", str(path), "--json")
+    assert (ended.code, ended.out) == (65, "")
+    assert ended.said() == f"{path}, line 3: low 'nan' is not a number ≥ 0; mend the row"
+
+
+def test_prices_of_very_different_size_are_compared_exactly(tmp_path: Path) -> None:
+    path = tmp_path / "X.csv"
+    path.write_text(f"{HEAD}0,1,900000000000,1,1,1\n60,1,1,0.0000000001,1,1\n")
+    assert [bar.high > bar.low for bar in read_bars(path).closed] == [True, True]
 
 
 def test_no_such_file_and_no_such_timeframe(tmp_path: Path) -> None:

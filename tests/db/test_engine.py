@@ -5,7 +5,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from atlas.errors import ConfigurationError, DatabaseError
-from db.engine import connect, name_of, normal, resolve_url, session
+from db.engine import connect, name_of, normal, resolve_url, session, snapshot
 
 
 def test_atlas_database_url_goes_before_database_url() -> None:
@@ -52,4 +52,19 @@ def test_refused_statement_is_a_database_error_that_says_why(database_url: str) 
     engine = connect(database_url)
     with pytest.raises(DatabaseError, match='relation "nothing" does not exist'), session(engine) as connection:
         connection.execute(text("SELECT * FROM nothing"))
+    engine.dispose()
+
+
+def test_snapshot_sees_one_moment_and_writes_nothing(database_url: str) -> None:
+    engine = connect(database_url)
+    with session(engine) as connection:
+        connection.execute(text("CREATE TABLE written (number int)"))
+    with snapshot(engine) as reading:
+        count = text("SELECT count(*) FROM written")
+        assert reading.execute(count).scalar_one() == 0
+        with session(engine) as writing:
+            writing.execute(text("INSERT INTO written VALUES (1)"))
+        assert reading.execute(count).scalar_one() == 0
+    with pytest.raises(DatabaseError, match="read-only"), snapshot(engine) as reading:
+        reading.execute(text("INSERT INTO written VALUES (2)"))
     engine.dispose()

@@ -1,5 +1,7 @@
 """One daemon per account."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from sqlalchemy import Engine, select, text
 
@@ -68,6 +70,16 @@ def test_lock_is_taken_again_after_its_connection_was_cut(database_url: str, eng
     lock.renew()
     with pytest.raises(AlreadyRunning):
         AccountLock(database_url, "paper", OTHER).acquire()
+
+
+def test_lock_is_renewed_from_many_threads_on_one_connection(engine: Engine, lock: AccountLock) -> None:
+    held = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(5):
+            cut(engine)
+            list(pool.map(lambda _: lock.renew(), range(8)))
+            with engine.connect() as connection:
+                assert connection.execute(held).scalar_one() == 1
 
 
 def test_daemon_whose_account_was_taken_meanwhile_does_not_get_it_back(

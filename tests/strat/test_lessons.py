@@ -1,4 +1,4 @@
-"""Lessons 1–52 of docs/lessons.md: the list and the tests agree, and the tests about closed bars that stand nowhere else.
+"""Lessons 1–52 of docs/lessons.md: the list and the tests agree, and tests about closed bars.
 
 Lessons about one rule stand beside the tests of that rule; those about a live market in tests/actors.
 """
@@ -11,12 +11,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
 
-import pytest
-
-from atlas.errors import InternalError
 from atlas.market.aggregation import aggregate
 from atlas.rules import StratRules
-from atlas.strat.naming import resolved
 from atlas.strat.series import Series
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -93,13 +89,6 @@ def test_lesson_17_the_last_closed_day_out_of_finer_bars_is_a_setup_bar(bars_of)
     assert [setup.name for setup in setups] == ["2U-1-?", "2U-1-?"]
     assert {setup.setup_time for setup in setups} == {datetime(2026, 1, 3, tzinfo=UTC)}
     assert {setup.valid_from for setup in setups} == {datetime(2026, 1, 4, tzinfo=UTC)}
-
-
-def test_lesson_24_a_resolved_name_resolves_no_further() -> None:
-    name = resolved("3-?", "long")
-    assert name == "3-2U"
-    with pytest.raises(InternalError, match="3-2U"):
-        resolved(name, "short")
 
 
 def test_lesson_35_open_and_close_of_a_week_are_both_explicit_and_validity_counts_from_the_close(bars_of) -> None:

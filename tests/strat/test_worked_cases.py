@@ -1,87 +1,187 @@
-"""Worked cases of the project's own: bars as a trader draws them, and what each last bar is and allows.
+"""The worked cases of worked.py, and lessons about closed bars that are told with such bars."""
 
-A row is open, high, low, close. Stops are those of the setting `structure`.
-"""
-
-from typing import Any, NamedTuple
+import json as text
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec import json
 
 from atlas.rules import StratRules
+from atlas.strat.continuity import FULL_FRAMES, FrameView, full_side, read
+from atlas.strat.labels import (
+    FiftyPercentRule,
+    first_break,
+    higher_lows,
+    is_failed_two,
+    labels_of,
+    lower_highs,
+    magnitude_ladder,
+)
+from atlas.strat.naming import resolved
 from atlas.strat.series import ClosedBar, Series
-
-BEFORE = (50, 60, 40, 52)
-Row = tuple[float, float, float, float]
-
-
-class Worked(NamedTuple):
-    """`types` of the bars after BEFORE, and the last one's setups: name and, a side, trigger, stop, target."""
-
-    name: str
-    rows: list[Row]
-    types: str
-    setup: str = ""
-    long: tuple[float, float, float] | None = None
-    short: tuple[float, float, float] | None = None
+from atlas.strat.setup import Side
+from tests.strat.worked import BEFORE, CASES, CONTINUITY, Aligned, Levels, Worked
 
 
-CASES = [
-    Worked("both extremes equal is inside", [(50, 60, 40, 45)], "1"),
-    Worked("one tick over an equal low is a 2U", [(50, 60.01, 40, 55)], "2U"),
-    Worked("one tick under an equal high is a 2D", [(50, 60, 39.99, 45)], "2D"),
-    Worked("a whole bar above the last is a 2U, gap or not", [(65, 70, 62, 66)], "2U"),
-    Worked("a gap up that sells through the old low is a 3", [(62, 63, 39, 41)], "3", "3-?", (63, 39, 63.945),
-           (39, 63, 38.415)),
-    Worked("a single price is a bar like any other", [(50, 50, 50, 50)], "1"),
-    Worked("each inside bar is measured against the one before it", [(50, 58, 42, 51), (50, 57, 43, 51),
-                                                                     (50, 57.5, 43, 51)], "1 1 2U", "1-2U-?",
-           short=(43, 57.5, 21.25)),
-    Worked("2-1-2 up or down after a 2D", [(48, 58, 34, 36), (38, 50, 36, 44)], "2D 1", "2D-1-?", (50, 34, 58),
-           (36, 58, 34)),
-    Worked("2-1-2 up or down after a 2U", [(52, 66, 44, 64), (60, 63, 48, 55)], "2U 1", "2U-1-?", (63, 44, 66),
-           (48, 66, 44)),
-    Worked("3-1-2 after a red 3", [(58, 64, 36, 38), (42, 52, 40, 50)], "3 1", "3-1-?", (52, 36, 64), (40, 64, 36)),
-    Worked("3-1-2 after a green 3", [(42, 64, 36, 62), (60, 62, 50, 56)], "3 1", "3-1-?", (62, 36, 64), (50, 64, 36)),
-    Worked("two 1s: triggers of the last, stop and target of the 3", [(42, 64, 36, 62), (60, 62, 50, 56),
-                                                                      (56, 61, 51, 57)], "3 1 1", "3-1-1-?",
-           (61, 36, 64), (51, 64, 36)),
-    Worked("2-2 down out of an advance", [(54, 68, 50, 66), (66, 76, 62, 74)], "2U 2U", "2U-2U-?", short=(62, 76, 50)),
-    Worked("2-2 up after a failed advance", [(54, 68, 50, 66), (64, 67, 47, 49)], "2U 2D", "2U-2D-?",
-           long=(67, 47, 68)),
-    Worked("2-2 up out of a decline", [(46, 50, 34, 36), (36, 44, 28, 30)], "2D 2D", "2D-2D-?", long=(44, 28, 50)),
-    Worked("2-2 down after a failed decline", [(46, 50, 34, 36), (36, 52, 35, 51)], "2D 2U", "2D-2U-?",
-           short=(35, 52, 34)),
-    Worked("3-2-2 down", [(54, 66, 34, 60), (60, 72, 56, 70)], "3 2U", "3-2U-?", short=(56, 72, 34)),
-    Worked("3-2-2 up", [(54, 66, 34, 40), (40, 44, 30, 32)], "3 2D", "3-2D-?", long=(44, 30, 66)),
-    Worked("rev strat up", [(52, 56, 44, 50), (48, 53, 42, 43)], "1 2D", "1-2D-?", long=(53, 42, 56)),
-    Worked("rev strat down", [(52, 56, 44, 50), (52, 58, 47, 57)], "1 2U", "1-2U-?", short=(47, 58, 44)),
-    Worked("inside, outside, inside is a 3-1", [(52, 56, 44, 50), (50, 57, 43, 44), (46, 54, 45, 53)], "1 3 1", "3-1-?",
-           (54, 43, 57), (45, 57, 43)),
-    Worked("a 3 after a 3 is a 3", [(50, 62, 38, 60), (60, 63, 37, 38)], "3 3", "3-?", (63, 37, 63.945),
-           (37, 63, 36.445)),
-    Worked("inside bars from the first bar on are nothing", [(50, 58, 42, 51), (50, 57, 43, 51)], "1 1"),
-]  # fmt: skip
-
-
-def close_all(bars: list[Any]) -> list[ClosedBar]:
+def close_all(bars: list[Any], stop: str = "structure") -> list[ClosedBar]:
     series = Series("X", "1h")
-    return [series.close(bar, StratRules()) for bar in bars]
+    return [series.close(bar, StratRules(stop=stop)) for bar in bars]
+
+
+def setup_bar(case: Worked) -> int:
+    return -2 if case.entered or case.entry_bar else -1
+
+
+def given(case: Worked) -> dict[Side, Levels]:
+    sides: dict[Side, Levels | None] = {"long": case.long, "short": case.short}
+    return {side: levels for side, levels in sides.items() if levels is not None}
+
+
+def named(name: str) -> Any:
+    return pytest.mark.parametrize("case", [case for case in CASES if name in case.labels], ids=lambda case: case.name)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_worked_case(bars_of, case: Worked) -> None:
-    closed = close_all(bars_of([BEFORE, *case.rows]))
+    closed = close_all(bars_of([case.first, *case.rows]))
     assert closed[0].type is None
     assert [bar.type for bar in closed[1:]] == case.types.split()
-    found = {s.side: s for s in closed[-1].setups}
-    assert {s.name for s in found.values()} == ({case.setup} if case.setup else set())
-    for side, expected in (("long", case.long), ("short", case.short)):
-        assert (side in found) == (expected is not None)
-        if expected is not None:
-            levels = found[side].trigger, found[side].stop, found[side].target
-            assert tuple(float(level) for level in levels) == expected
+    found = closed[setup_bar(case)].setups if case.rows else ()
+    assert {s.name for s in found} == ({case.setup} if case.setup else set())
+    assert {s.side: tuple(float(level) for level in (s.trigger, s.stop, s.target)) for s in found} == given(case)
 
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.setup], ids=lambda case: case.name)
+def test_the_setting_setup_bar_puts_the_stop_at_the_other_extreme_of_the_setup_bar(bars_of, case: Worked) -> None:
+    closed = close_all(bars_of([case.first, *case.rows]), stop="setup_bar")[setup_bar(case)]
+    for setup in closed.setups:
+        assert setup.stop == (closed.bar.low if setup.side == "long" else closed.bar.high)
+        assert float(setup.trigger) == given(case)[setup.side][0]
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.entered], ids=lambda case: case.name)
+def test_the_entry_bar_breaks_the_side_it_is_named_for(bars_of, case: Worked) -> None:
+    *_, before, entry = close_all(bars_of([case.first, *case.rows]))
+    side: Side = "long" if case.entered.endswith("2U") else "short"
+    (setup,) = (s for s in before.setups if s.side == side)
+    assert resolved(setup.name, side) == case.entered
+    assert entry.bar.high > setup.trigger if side == "long" else entry.bar.low < setup.trigger
+
+
+# ── labels ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@named("failed")
+def test_worked_failed_2s(bars_of, case: Worked) -> None:
+    prior, bar = bars_of([case.first, *case.rows])[-2:]
+    assert tuple(is_failed_two(bar, prior, setting) for setting in ("color", "reclaim")) == case.labels["failed"]
+
+
+@named("shape")
+def test_worked_shapes(bars_of, case: Worked) -> None:
+    bars = bars_of([case.first, *case.rows])
+    assert labels_of(bars[: len(bars) + 1 + setup_bar(case)]).shape == case.labels["shape"]
+
+
+@named("in_force")
+def test_worked_in_force(bars_of, case: Worked) -> None:
+    assert close_all(bars_of([case.first, *case.rows]))[-1].in_force == case.labels["in_force"]
+
+
+@named("mother")
+def test_worked_mother_bars(bars_of, case: Worked) -> None:
+    mother = labels_of(bars_of([case.first, *case.rows])).mother
+    assert (None if mother is None else (mother.high, mother.low)) == case.labels["mother"]
+
+
+@named("gun")
+def test_worked_machine_guns(bars_of, case: Worked) -> None:
+    bars = bars_of([case.first, *case.rows])
+    assert labels_of(bars).machine_gun == case.labels["gun"]
+    assert max(lower_highs(bars), higher_lows(bars)) == case.labels["run"]
+
+
+@named("ladder")
+def test_worked_ladders(bars_of, case: Worked) -> None:
+    bars = bars_of([case.first, *case.rows])
+    ((side, (_, _, target)),) = given(case).items()
+    until_setup_bar = bars[: len(bars) + 1 + setup_bar(case)]
+    assert magnitude_ladder(until_setup_bar, side, Decimal(str(target))) == case.labels["ladder"]
+
+
+@named("continuation")
+def test_worked_continuations(bars_of, case: Worked) -> None:
+    assert close_all(bars_of([case.first, *case.rows]))[-1].continuation == case.labels["continuation"]
+
+
+@named("midpoint")
+def test_worked_midpoints(bars_of, case: Worked) -> None:
+    prior = bars_of([case.first, *case.rows])[-2]
+    assert FiftyPercentRule(prior.high, prior.low).midpoint == case.labels["midpoint"]
+
+
+@named("first")
+def test_worked_first_sides_need_the_path(bars_of, case: Worked) -> None:
+    prior, bar = bars_of([case.first, *case.rows])[-2:]
+    high_first = [(bar.high, bar.high), (bar.low, bar.low)]
+    path = high_first if case.labels["first"] == "long" else high_first[::-1]
+    assert first_break(prior.high, prior.low, path) == case.labels["first"]
+    assert first_break(prior.high, prior.low, [(bar.high, bar.low)]) is None, "the candle alone cannot tell"
+
+
+def test_every_label_of_a_case_is_looked_at() -> None:
+    looked_at = {"failed", "shape", "in_force", "mother", "gun", "run", "ladder", "continuation", "midpoint", "first"}
+    assert {name for case in CASES for name in case.labels} == looked_at
+
+
+# ── continuity ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("case", CONTINUITY, ids=lambda case: case.name)
+def test_worked_continuity(case: Aligned) -> None:
+    opens = [Decimal(str(opened)) for opened in case.opens]
+    frames = [FrameView(name, at, at, at, at, None, None) for name, at in zip(FULL_FRAMES, opens, strict=True)]
+    price = Decimal(str(case.price))
+    long, short = (read(side, price, frames, 3) for side in ("long", "short"))
+    assert (len(long.agree), len(short.agree)) == case.agree
+    assert full_side(price, frames) == case.full
+
+
+# ── the shared golden folder ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.shared
+def test_every_golden_case_is_told_here_or_says_what_overrules_it(shared: Path) -> None:
+    golden = shared / "golden"
+    for file, cases in (("strat_cases.json", CASES), ("continuity_cases.json", CONTINUITY)):
+        names = [name for case in cases for name in case.of.split()]
+        assert len(names) == len(set(names))
+        assert set(names) == {case["name"] for case in text.loads((golden / file).read_text(encoding="utf-8"))}
+
+
+@pytest.mark.shared
+def test_what_overrules_a_case_is_a_line_of_the_spec(shared: Path) -> None:
+    spec = (shared / "spec" / "strat.md").read_text(encoding="utf-8")
+    overruled = [case.overruled for case in [*CASES, *CONTINUITY] if case.overruled]
+    assert len(overruled) == 9
+    assert [line for line in overruled if line not in spec] == []
+
+
+@pytest.mark.shared
+def test_a_case_has_the_types_and_the_direction_of_the_golden_case_it_tells(shared: Path) -> None:
+    golden = {
+        case["name"]: case for case in text.loads((shared / "golden" / "strat_cases.json").read_text(encoding="utf-8"))
+    }
+    told = [(case, golden[name]["expect"]) for case in CASES for name in case.of.split()]
+    assert [case.name for case, expect in told if case.types.split() != expect["types"][1:]] == []
+    for case, expect in told:
+        if expect["direction"] and case.setup and not case.overruled:
+            assert expect["direction"] in given(case), case.name
+
+
+# ── lessons ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 RULES = StratRules()
 ADVANCE = [BEFORE, (52, 66, 44, 64)]  # a 2U
