@@ -21,6 +21,8 @@ from atlas.money.rounding import dollars, percent, shown, stop_on_tick, target_o
 from atlas.money.sizing import Size, SizeRequest, size
 from atlas.money.windows import tier_at
 
+MODE_SIGNALS = "mode signals"
+"""What `not_traded` finds where nothing is traded: the trigger itself is then what the owner is told."""
 POSITION_POLICIES = ("one_per_product", "one_per_timeframe", "flip", "unlimited")
 
 

@@ -167,7 +167,7 @@ class Choice:
 
 
 def ending_signals() -> tuple[signal.Signals, ...]:
-    """Return what asks a command to end: Ctrl-C, `kill`, and its terminal's end unless it is told to outlive it (nohup)."""
+    """Return what asks a command to end: Ctrl-C, `kill`, and its terminal's end unless that is ignored (nohup)."""
     outlives = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     return (signal.SIGINT, signal.SIGTERM) if outlives else (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

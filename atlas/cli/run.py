@@ -22,9 +22,16 @@ SAME_WISH = 1.0
 def run(choice: Choice, no_upgrade: bool) -> None:
     """Run the daemon until it is asked to stop (SIGTERM, Ctrl-C); a second signal ends it at once."""
     _log_to_stderr()
+    early: list[int] = []
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        # Nothing runs yet, but a database server we may have started is to be stopped. Noted too: an exception raised
+        # in a hook of the interpreter (an import's, a fork's) gets lost.
+        early.append(number)
+        sys.exit(0)
+
     for number in ending_signals():
-        # Until there is something to stop: the end, but with the database server we may have started stopped.
-        signal.signal(number, lambda *_: sys.exit(0))
+        signal.signal(number, leave)
     with choice.opened(create=not no_upgrade) as url:
         from actors.system import Places, System  # A second's work, and for nothing where the settings are wrong.
 
@@ -50,6 +57,8 @@ def run(choice: Choice, no_upgrade: bool) -> None:
 
         for number in ending_signals():
             signal.signal(number, stop)
+        if early:
+            sys.exit(0)
         code = system.run()
     sys.exit(code)
 

@@ -1,5 +1,6 @@
 """`atlas setups FILE`: the setups that the closed bars of a candle file give; starts nothing."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import click
 import msgspec
 
 from atlas.cli.options import Choice, shared
-from atlas.cli.output import clock, number, print_table
+from atlas.cli.output import clock, number
 from atlas.market.candle_bars import BarFile, read_bars
 from atlas.market.timeframes import TIMEFRAMES
 from atlas.rules import StratRules
@@ -97,22 +98,19 @@ def _print(listed: list[ListedSetup]) -> None:
     if not listed:
         click.echo("atlas: no setup to show", err=True)
         return
-    print_table(
-        ("setup bar", "setup", "side", "trigger", "stop", "target", "", "valid from", "until", "family"),
-        [
-            (
-                clock(one.setup_time),
-                one.setup,
-                one.side,
-                one.trigger,
-                one.stop,
-                one.target,
-                "measured" if one.measured else "",
-                clock(one.valid_from),
-                clock(one.valid_until),
-                one.family,
-            )
-            for one in listed
-        ],
-        right=(3, 4, 5),
-    )
+    click.echo("\n".join(_lines(listed)))
+
+
+def _lines(listed: list[ListedSetup]) -> Iterator[str]:
+    """Yield a heading and a line a setup. Plain text: a year of minutes gives more than half a million."""
+    name = max(len("setup"), *(len(one.setup) for one in listed))
+    price = max(len("trigger"), *(len(level) for one in listed for level in (one.trigger, one.stop, one.target)))
+    levels = "  ".join(word.rjust(price) for word in ("trigger", "stop", "target"))
+    yield f"{'setup bar':19}  {'setup':{name}}  side   {levels}            {'valid from':19}  {'until':19}  family"
+    for one in listed:
+        levels = "  ".join(level.rjust(price) for level in (one.trigger, one.stop, one.target))
+        measured = "measured" if one.measured else ""
+        yield (
+            f"{clock(one.setup_time)}  {one.setup:{name}}  {one.side:5}  {levels}  {measured:8}  "
+            f"{clock(one.valid_from)}  {clock(one.valid_until)}  {one.family}"
+        )

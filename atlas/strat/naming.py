@@ -36,4 +36,6 @@ def setup_id(symbol: str, timeframe: str, setup_time: datetime, name: str, side:
     Made of the symbol, the timeframe, the setup bar's open time, the unresolved name and the side, it never changes,
     also when the name resolves; never a clock, never a random number.
     """
-    return f"{symbol}:{timeframe}:{setup_time:%Y%m%dT%H%M}Z:{name}:{side}"
+    at = setup_time  # Field by field: strftime takes three times as long, at every close.
+    day = f"{at.year:04d}{at.month:02d}{at.day:02d}"
+    return f"{symbol}:{timeframe}:{day}T{at.hour:02d}{at.minute:02d}Z:{name}:{side}"

@@ -194,9 +194,8 @@ class _Labeller:
         np.subtract(h, body, body)
         np.multiply(body, 100, body)
         np.less_equal(body, limit, hammer)
-        np.greater(shooter, hammer, shooter)  # a hammer first
-        code = shooter.view(np.int8)
+        code = shooter.view(np.int8)  # both at once only without a range: else the two distances add up to all of it
         np.add(code, code, code)
         np.bitwise_or(shapes, code, shapes)
-        np.greater(limit, 0, shooter)  # the range is
+        np.greater(limit, 0, shooter)  # no range, no shape
         np.multiply(shapes, code, shapes)

@@ -48,7 +48,7 @@ PROJECTIONS: dict[type[Event], Projection | None] = {
     PositionChanged: positions.changed,
     PositionClosed: positions.closed,
     PositionOpened: positions.opened,
-    Rejected: signals.rejected,
+    Rejected: operation.rejected,
     SetupsReplaced: signals.setups_replaced,
 }
 

@@ -5,9 +5,11 @@ from typing import Any
 from sqlalchemy import Text, bindparam, cast, func, or_, select, update
 from sqlalchemy.dialects.postgresql import JSON, JSONB, insert
 
-from actors.messages import Alert, CommandDone
+from actors.messages import Alert, CommandDone, Rejected
+from atlas.risk import MODE_SIGNALS
 from db.models import CommandRow, OutboxRow, TriggerRow
-from db.notices import alert_notice
+from db.notices import alert_notice, moment
+from db.projections import signals
 from db.projections.row import Row, here, keys
 from db.projections.signals import trigger
 
@@ -47,6 +49,16 @@ NOTICES = (_plain, _of_trade)
 def alert(account: str, event: Alert) -> list[Row]:
     """An alert is one notice."""
     return [notice(account, event.key, event.kind, alert_notice(event), critical=event.critical)]
+
+
+def rejected(account: str, event: Rejected) -> list[Row]:
+    """A rejection; in mode signals the trigger is a notice, there being no entry to tell of."""
+    rows = signals.rejected(account, event)
+    if event.value == MODE_SIGNALS:
+        text = f"{event.symbol} {event.timeframe} {event.name} {event.side}: triggered"
+        fields = {"at": moment(event.at), "text": text}
+        rows.append(notice(account, f"signal:{event.setup_id}", "signal", fields, trigger_of=event.setup_id))
+    return rows
 
 
 def command_done(account: str, event: CommandDone) -> list[Row]:

@@ -250,6 +250,16 @@ def test_halt_is_one_notice_when_it_begins_and_one_when_it_ends(
     assert [tuple(row) for row in rows] == [(began, critical), (ended, False)]
 
 
+def test_trigger_in_mode_signals_is_one_notice(engine: Engine, tell: Tell) -> None:
+    told = Rejected(LONG.id, SYMBOL, "1h", "2-1", "2D-1-2U", "long", START, "not_traded", "mode signals", "mode paper")
+    other = replace(told, setup_id=SHORT.id, value="family rev-strat")
+    tell(triggered(LONG), told)
+    tell(triggered(SHORT), other, told)
+    row = one(engine, OutboxRow)
+    assert (row.key, row.kind) == (f"signal:{LONG.id}", "signal")
+    assert row.payload["trigger"] == str(LONG.trigger)
+
+
 def test_halt_by_database_or_disk_is_told_by_the_journal_alone(engine: Engine, tell: Tell) -> None:
     tell(HaltChanged(START, {"database": "away"}, 1, "database", "away"))
     with session(engine) as connection:
