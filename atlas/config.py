@@ -264,44 +264,9 @@ def _check_environment() -> None:
             raise ConfigurationError(f"{said}{_meant(section, list(sections))}")
 
 
-def plain(settings: Settings) -> dict[str, Any]:
-    """Return the settings as a tree, without the secrets."""
-    return cast("dict[str, Any]", _shown(settings.model_dump()))
-
-
-def defaults() -> dict[str, Any]:
-    """Return the default of every setting as a tree."""
-    return plain(_Settings())
-
-
-def as_toml(settings: Settings) -> str:
-    """Return the settings that differ from the defaults as a configuration file, without the secrets."""
-    lines: list[str] = []
-    usual, chosen = defaults(), plain(settings)
-    for key, value in chosen.items():
-        if not isinstance(value, dict) and value != usual[key]:
-            lines.append(f"{key} = {_toml(value)}")
-    for section, values in chosen.items():
-        if isinstance(values, dict):
-            other = [f"{key} = {_toml(value)}" for key, value in values.items() if value != usual[section][key]]
-            lines += ["", f"[{section}]", *other] if other else []
-    return "\n".join(lines).strip() + "\n"
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, tuple | list):
-        return f"[{', '.join(_toml(item) for item in value)}]"
-    if isinstance(value, dict):
-        return f"{{ {', '.join(f'{_toml(key)} = {_toml(item)}' for key, item in value.items())} }}"
-    return str(value) if isinstance(value, int | float | Decimal) else f'"{value}"'
-
-
-def _shown(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _shown(item) for key, item in value.items() if not isinstance(item, SecretStr)}
-    return value
+def default_settings() -> Settings:
+    """Return the settings where nothing is set: neither file nor environment is read."""
+    return _Settings()
 
 
 def merge(tree: dict[str, Any], layer: dict[str, Any]) -> None:

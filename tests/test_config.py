@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from atlas import config
+from atlas.cli import settings_text
 from atlas.errors import ConfigurationError, CredentialError
 
 OURS = ("ATLAS_", "COINBASE_", "DISCORD_", "DATABASE_", "CREDENTIALS_")
@@ -90,7 +91,7 @@ def test_plain_names_and_systemd_credentials_are_honoured(place: Path, monkeypat
 def test_what_is_written_as_toml_reads_the_same(place: Path) -> None:
     chosen = {"gates": {"off": ["fees"], "min_magnitude": Decimal("0.004")}, "web": {"port": 9}, "mode": "signals"}
     settings = config.load(None, chosen)
-    (place / "written.toml").write_text(config.as_toml(settings))
+    (place / "written.toml").write_text(settings_text.as_toml(settings))
     again = config.load(Path("written.toml"))
     assert again == settings
     assert again.rules() == settings.rules()
@@ -100,7 +101,7 @@ def test_secrets_are_never_in_what_is_shown(monkeypatch: pytest.MonkeyPatch) -> 
     for name in ("COINBASE_API_KEY", "COINBASE_API_SECRET", "DISCORD_WEBHOOK_URL", "DATABASE_URL"):
         monkeypatch.setenv(name, "hush-hush")
     settings = config.load()
-    assert "hush" not in str(config.plain(settings)) + config.as_toml(settings) + repr(settings)
+    assert "hush" not in str(settings_text.plain(settings)) + settings_text.as_toml(settings) + repr(settings)
 
 
 # -- what is refused --------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ def config() -> None:
 @click.option("--changed", is_flag=True, help="Only what differs from the defaults.")
 def show(choice: Choice, as_json: bool, changed: bool) -> None:
     """Print every setting with its value; secrets are never shown."""
-    from atlas.config import plain
+    from atlas.cli.settings_text import plain
 
     tree = plain(choice.settings)
     if as_json:

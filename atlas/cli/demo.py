@@ -223,7 +223,7 @@ class _Demo:
             overrides["strat"] = {"timeframes": listed(self._options["timeframes"])}
         if self._options["gates_off"]:
             overrides["gates"] = {"off": listed(self._options["gates_off"])}
-        from atlas.config import as_toml
+        from atlas.cli.settings_text import as_toml
 
         given = self._given.with_overrides(overrides)
         self._config.write_text(as_toml(given.settings), encoding="utf-8")
@@ -235,7 +235,7 @@ class _Demo:
         click.echo(text, err=self._options["as_json"])
 
     def _head(self, choice: Choice, urls: dict[str, str]) -> None:
-        from atlas.config import plain
+        from atlas.cli.settings_text import plain
 
         market = str(self._options["data"] or f"synthetic, seed {self._options['seed']}")
         self._say(f"exchange  {urls['ws']}  {urls['rest']}  ({market}, {self._options['speed']:g} times as fast)")

@@ -90,7 +90,7 @@ def difference(
     settings: dict[str, Any], usual: dict[str, Any] | None = None, *, everything: bool = False
 ) -> list[tuple[str, str, str]]:
     """Return (key, value, default) of every setting that differs from its default, or of every one."""
-    from atlas.config import defaults
+    from atlas.cli.settings_text import defaults
 
     usual = defaults() if usual is None else usual
     found: list[tuple[str, str, str]] = []

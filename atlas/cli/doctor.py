@@ -79,7 +79,7 @@ def examine(choice: Choice) -> Iterator[Finding]:
 
 def _configuration(choice: Choice) -> Finding:
     from atlas.cli.demo_show import difference
-    from atlas.config import plain
+    from atlas.cli.settings_text import plain
 
     changed = len(difference(plain(choice.settings)))
     file = choice.config_file
