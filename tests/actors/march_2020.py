@@ -56,7 +56,7 @@ class March:
                 yield Bar("1m", at, at + MINUTE, *(file.price(unit) for unit in units), Decimal(volume))
 
     def trades(self) -> Iterator[Tick]:
-        """The trades of the five days: each minute's path, with the spread one tick wide."""
+        """The trades of the four days: each minute's path, with the spread one tick wide."""
         number, tick = 0, self._file.tick
         for bar in self._minutes(FROM, UNTIL):
             for point, price in enumerate(candle_path(bar.open, bar.high, bar.low, bar.close)):
@@ -64,7 +64,7 @@ class March:
                 yield Tick(number, point_time(bar.open_time, MINUTE, point), price, Decimal(1), price - tick, price)
 
     def play(self, played_by: Rules) -> list[Any]:
-        """The events of the five days, in order; raises AssertionError if a behaviour raised or a message was lost."""
+        """The events of the four days, in order; raises AssertionError if a behaviour raised or a message was lost."""
         journal, supervisor, post = Sink(), Sink(), Post()
         for name, sink in ((JOURNAL, journal), (SUPERVISOR, supervisor), ("history", Sink())):
             post.bind(name, sink)

@@ -1,10 +1,11 @@
-"""The behaviours over five days of March 2020, against plain loops over the same trades.
+"""The behaviours over four days of March 2020, against plain loops over the same trades.
 
 What each trigger would have come to is found without them: which of stop, invalidation and target the trades reach
 first. The core's exits must be those; and of all triggers exactly one could end `invalidated` (short, 10 March 19:00).
 """
 
 from collections import Counter
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,21 @@ def test_free_of_limits_stop_target_and_invalidated_exits_are_among_the_trades(p
     closed = [event.position for event in of(played["free"], PositionClosed)]
     assert Counter(position.exit_reason for position in closed) == {"target": 24, "stop": 17, "invalidated": 1}
     assert [position.id for position in closed if position.exit_reason == "invalidated"] == [INVALIDATED]
+
+
+def test_the_one_trade_that_could_be_invalidated_cannot_be_entered_with_one_position_per_product(march: March) -> None:
+    """docs/decisions.md: with every limit off, what is open when, whatever one position would have kept out."""
+    limits = ("daily_loss", "position_policy", "max_open_positions", "total_risk")
+    every = march.play(rules("magnitude", "reward_risk", "continuity", "fees", *limits, risk_share=Decimal("0.002")))
+    gates = {event.gate for event in of(every, Rejected)}
+    assert gates == {"price_past_target", "not_traded"}, "no other gate stands between trigger and trade"
+    entered = {event.position.id: event.position for event in of(every, PositionClosed)}
+    assert [id_ for id_, position in entered.items() if position.exit_reason == "invalidated"] == [INVALIDATED]
+    before = entered[f"{BIP}:15m:20200310T1545Z:2D-1-?:short"]
+    earlier = [position for position in entered.values() if position.entry_time < before.entry_time]
+    assert all(position.exit_time < before.entry_time for position in earlier if position.exit_time), "it is let in"
+    assert before.exit_time is not None
+    assert before.entry_time < entered[INVALIDATED].entry_time < before.exit_time
 
 
 def test_the_same_run_twice_gives_the_same_events(march: March, played: dict[str, list[Any]]) -> None:
