@@ -31,6 +31,7 @@ _SECONDS: Final[dict[str, int]] = {
     "1d": _DAY,
     "1w": 7 * _DAY,
 }
+_LENGTHS: Final = {name: timedelta(seconds=step) for name, step in _SECONDS.items()}
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_MONDAY: Final = 4 * _DAY  # 1970-01-05; the epoch was a Thursday
 
@@ -67,6 +68,16 @@ def period(timeframe: str, at: datetime) -> Period:
         return _month(since.days)
     anchor = _FIRST_MONDAY if timeframe == "1w" else 0
     return _span(step, anchor, (since.days * _DAY + since.seconds - anchor) // step)
+
+
+def period_end(timeframe: str, opened: datetime) -> datetime:
+    """Return when the period of `timeframe` ends that opens at `opened`, which is one of its anchors.
+
+    Raises:
+        ConfigurationError: unknown timeframe.
+    """
+    length = _LENGTHS.get(timeframe)
+    return period(timeframe, opened)[1] if length is None else opened + length
 
 
 def finer(timeframe: str) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
+from itertools import pairwise
 from typing import Final, Literal
 
 import msgspec
@@ -28,7 +29,8 @@ class FrameView(msgspec.Struct, frozen=True):
 
     `open`, `high`, `low` and `last` are None while it has no trade. `prior_high` and `prior_low` are those of the last
     closed bar, None if there is none. `known` is False where the history does not reach back to the period's open, so
-    that its open and extremes cannot be told.
+    that its open and extremes cannot be told. `opened` is when the period opened and `began` when its first trade
+    printed, as exactly as that is known and never later; None where nobody asks for independent opens.
     """
 
     timeframe: str
@@ -39,6 +41,8 @@ class FrameView(msgspec.Struct, frozen=True):
     prior_high: Decimal | None
     prior_low: Decimal | None
     known: bool = True
+    opened: datetime | None = None
+    began: datetime | None = None
 
 
 def read(side: Side, price: Decimal, frames: Sequence[FrameView], needed: int, mode: str = "open") -> ContinuityReading:
@@ -60,6 +64,7 @@ def read(side: Side, price: Decimal, frames: Sequence[FrameView], needed: int, m
         disagree=tuple(name for name, agreed in agreements.items() if agreed not in (side, "unknown")),
         unknown=tuple(name for name, agreed in agreements.items() if agreed == "unknown"),
         needed=needed,
+        opens=own_opens(frames),
     )
 
 
@@ -72,6 +77,17 @@ def full_side(price: Decimal, frames: Sequence[FrameView], mode: str = "open") -
     if sides == {"long"}:
         return "long"
     return "short" if sides == {"short"} else None
+
+
+def full_levels(frames: Sequence[FrameView]) -> tuple[Decimal, Decimal] | None:
+    """Return the lowest and the highest open of FULL_FRAMES: `full_side` is short below the one, long above the other.
+
+    None while one of the opens is not known, not there yet, or not given. They move only when a period begins.
+    """
+    opens = [
+        frame.open for frame in frames if frame.timeframe in FULL_FRAMES and frame.known and frame.open is not None
+    ]
+    return (min(opens), max(opens)) if len(opens) == len(FULL_FRAMES) else None
 
 
 class FullContinuity(msgspec.Struct):
@@ -108,6 +124,22 @@ def independent_opens(timeframes: Iterable[str], at: datetime, bars: Sequence[Ba
     times = [bar.open_time for bar in bars]
     first = {bisect_left(times, period(timeframe, at)[0]) for timeframe in timeframes}
     return len(first - {len(times)})
+
+
+def own_opens(frames: Iterable[FrameView]) -> int | None:
+    """Return how many of the frames' opens are independent, as `independent_opens`, from when the periods began.
+
+    Two periods opened on the same print if the earlier of them had none before the later opened. A frame whose open is
+    not known or not there yet has none. None if a frame does not say when it opened.
+    """
+    periods: list[tuple[datetime, datetime]] = []
+    for frame in frames:
+        if frame.known and frame.open is not None:
+            if frame.opened is None or frame.began is None:
+                return None
+            periods.append((frame.opened, frame.began))
+    periods.sort()
+    return bool(periods) + sum(began < opened for (_, began), (opened, _) in pairwise(periods))
 
 
 def validate(rules: StratRules) -> None:

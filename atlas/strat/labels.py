@@ -1,20 +1,18 @@
 """Context labels of strat.md 1: shown, stored with the signal, filterable. None creates a trade by itself.
 
-All are read from recent closed bars, oldest first, the last being the bar spoken of. What lies before the first of them
-is not known: a longer list can only find more.
+What needs more of the past than the bar before is counted by `atlas.strat.series` as bars close.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from decimal import Decimal
-from itertools import pairwise
 from typing import Final, Literal
 
 import msgspec
 
 from atlas.errors import ConfigurationError
 from atlas.market.bar import Bar
-from atlas.strat.bar_types import color, type_after
-from atlas.strat.setup import Side
+from atlas.strat.bar_types import Color, bar_type, color
+from atlas.strat.setup import Side, opposite
 
 FAILED_TWO: Final = ("color", "reclaim")
 """The settings of what makes a 2 failed: its color, or a close back within the extreme it took."""
@@ -25,31 +23,41 @@ MACHINE_GUN: Final = 5
 Shape = Literal["hammer", "shooter"]
 
 
-class Labels(msgspec.Struct, frozen=True):
-    """The context of one closed bar.
+FiftyPercentState = Literal["invalid", "standby", "active", "complete", "unknown"]
 
-    `machine_gun` is the side that would run through the pivots: long after lower highs, short after higher lows.
-    `mother` is the mother bar it is still inside of.
+
+class Labels(msgspec.Struct, frozen=True):
+    """The context of one closed bar; `in_force`, `failed_two` and `fifty` are None for the first of a series.
+
+    `lower_highs` and `higher_lows` count comparisons in a row that ended with this bar. `mother` is the mother bar it
+    is inside of. `fifty` is the 50 % rule at its close. `first_side` is the side of a 3 that broke first, long for the
+    high, None where unknown.
     """
 
-    failed_two: bool
+    color: Color
+    in_force: bool | None
+    failed_two: bool | None
     shape: Shape | None
-    machine_gun: Side | None
+    lower_highs: int
+    higher_lows: int
     mother: Bar | None
+    fifty: FiftyPercentState | None
+    first_side: Side | None
+
+    @property
+    def machine_gun(self) -> Side | None:
+        """The side that would run through the pivots: long after lower highs, short after higher lows.
+
+        None if there are too few of either, or enough of both.
+        """
+        down, up = self.lower_highs >= MACHINE_GUN, self.higher_lows >= MACHINE_GUN
+        if down == up:
+            return None
+        return "long" if down else "short"
 
 
-def labels_of(bars: Sequence[Bar], failed_setting: str = "color") -> Labels:
-    """Return the labels of the last of `bars`, of which there is at least one."""
-    return Labels(
-        failed_two=len(bars) > 1 and is_failed_two(bars[-1], bars[-2], failed_setting),
-        shape=shape(bars[-1]),
-        machine_gun=machine_gun(bars),
-        mother=mother_bar(bars),
-    )
-
-
-def is_failed_two(bar: Bar, prior: Bar, setting: str = "color") -> bool:
-    """Return whether `bar` is a 2U that closes red or a 2D that closes green.
+def failed_two(bar: Bar, prior: Bar | None, setting: str = "color") -> bool | None:
+    """Return whether `bar` is a 2U that closes red or a 2D that closes green; None without a bar before it.
 
     Setting `reclaim` instead: a 2U with close <= prior high, a 2D with close >= prior low. A 3 or a 1 never is.
 
@@ -58,7 +66,9 @@ def is_failed_two(bar: Bar, prior: Bar, setting: str = "color") -> bool:
     """
     if setting not in FAILED_TWO:
         raise ConfigurationError(f"failed 2 = {setting!r}: use one of {' '.join(FAILED_TWO)}")
-    kind = type_after(bar, prior)
+    if prior is None:
+        return None
+    kind = bar_type(bar.high, bar.low, prior.high, prior.low)
     if kind == "2U":
         return color(bar.open, bar.close) == "red" if setting == "color" else bar.close <= prior.high
     if kind == "2D":
@@ -76,105 +86,65 @@ def shape(bar: Bar) -> Shape | None:
     return "shooter" if 100 * (max(bar.open, bar.close) - bar.low) <= 33 * spread else None
 
 
-def lower_highs(bars: Sequence[Bar]) -> int:
-    """Return how many comparisons in a row, the last bar's first, found a strictly lower high."""
-    return _run(later.high < earlier.high for later, earlier in pairwise(reversed(bars)))
+def ladder(extremes: Iterable[Decimal], side: Side, target: Decimal) -> tuple[Decimal, ...]:
+    """Return those of `extremes`, newest first, that are strictly beyond `target` and each further than the last.
 
-
-def higher_lows(bars: Sequence[Bar]) -> int:
-    """Return how many comparisons in a row, the last bar's first, found a strictly higher low."""
-    return _run(later.low > earlier.low for later, earlier in pairwise(reversed(bars)))
-
-
-def machine_gun(bars: Sequence[Bar]) -> Side | None:
-    """Return the side of the pivot machine gun that ends with the last bar, None if there is none, or one each way."""
-    down, up = lower_highs(bars) >= MACHINE_GUN, higher_lows(bars) >= MACHINE_GUN
-    if down == up:
-        return None
-    return "long" if down else "short"
-
-
-def mother_bar(bars: Sequence[Bar]) -> Bar | None:
-    """Return the mother bar the last bar is inside of: the bar before the first 1 of a run of 1s.
-
-    It stays until a bar goes strictly beyond one of its extremes; a run of 1s within it makes no other.
-    """
-    mother: Bar | None = None
-    for earlier, later in pairwise(bars):
-        if mother is not None and (later.high > mother.high or later.low < mother.low):
-            mother = None
-        if mother is None and type_after(later, earlier) == "1":
-            mother = earlier
-    return mother
-
-
-def magnitude_ladder(bars: Sequence[Bar], side: Side, target: Decimal) -> tuple[Decimal, ...]:
-    """Return the older extremes strictly beyond the first `target`, each further than the last, nearest first.
-
-    `bars` end with the setup bar, whose own extremes are no rungs.
+    The setup bar's own extreme is its trigger, short of the target, and so no rung.
     """
     rungs: list[Decimal] = []
     furthest = target
-    for bar in reversed(bars[:-1]):
-        extreme = bar.high if side == "long" else bar.low
+    for extreme in extremes:
         if extreme > furthest if side == "long" else extreme < furthest:
             furthest = extreme
             rungs.append(extreme)
     return tuple(rungs)
 
 
-def first_break(prior_high: Decimal, prior_low: Decimal, path: Iterable[tuple[Decimal, Decimal]]) -> Side | None:
-    """Return which side of the previous bar broke first, long for its high; None if unknown or none did.
-
-    `path` are (high, low) of what happened in order: of the bars of a lower frame, or each trade's price twice. If one
-    of them takes both sides at once, the order is unknown.
-    """
-    for high, low in path:
-        up, down = high > prior_high, low < prior_low
-        if up or down:
-            return None if up and down else "long" if up else "short"
-    return None
-
-
 class FiftyPercentRule(msgspec.Struct):
-    """The 50 % rule of the forming bar: a side of the previous bar is taken, then its midpoint is touched.
+    """The 50 % rule of a forming bar: a side of the previous bar is taken, then its midpoint is touched.
 
     `state`: invalid (no side taken yet), standby (one taken), active (then the midpoint touched), complete (then the
-    other side taken too: a 3). `side` is the way back: long after the low was taken.
+    other side taken too: a 3), unknown (one taken, and what was seen does not tell whether the midpoint was touched
+    before or after). `side` is the way back: long after the low was taken; None if the order is unknown.
     """
 
     prior_high: Decimal
     prior_low: Decimal
     side: Side | None = None
-    state: Literal["invalid", "standby", "active", "complete"] = "invalid"
+    state: FiftyPercentState = "invalid"
 
     @property
     def midpoint(self) -> Decimal:
         """The middle of the previous bar's range."""
         return (self.prior_high + self.prior_low) / 2
 
+    @property
+    def first_side(self) -> Side | None:
+        """The side of the previous bar that broke first, long for its high; None if unknown or none did."""
+        return None if self.side is None else opposite(self.side)
+
     def trade(self, price: Decimal) -> None:
         """Take the next trade."""
-        if self.state == "invalid" and (price > self.prior_high or price < self.prior_low):
-            self.side = "short" if price > self.prior_high else "long"
-            self.state = "standby"
+        self.through(price, price, price)
+
+    def through(self, high: Decimal, low: Decimal, close: Decimal) -> None:
+        """Take what came next, seen only as a bar: one of a lower frame, or the whole bar itself."""
+        if self.state == "complete":
             return
-        if self.side is None or self.state == "complete":
-            return
-        if self.side == "long":
-            touched, taken = price >= self.midpoint, price > self.prior_high
-        else:
-            touched, taken = price <= self.midpoint, price < self.prior_low
-        if taken:
+        up, down = high > self.prior_high, low < self.prior_low
+        if self.state == "invalid":
+            self._take(up, down, high, low, close)
+        elif down if self.side == "short" else up:
             self.state = "complete"
-        elif touched:
+        elif low <= self.midpoint if self.side == "short" else high >= self.midpoint:
             self.state = "active"
 
-
-def _run(comparisons: Iterable[bool]) -> int:
-    count = 0
-    for held in comparisons:
-        if not held:
-            break
-        count += 1
-    return count
+    def _take(self, up: bool, down: bool, high: Decimal, low: Decimal, close: Decimal) -> None:
+        if up and down:
+            self.state = "complete"
+        elif up:
+            self.side = "short"
+            self.state = "standby" if low > self.midpoint else "active" if close <= self.midpoint else "unknown"
+        elif down:
+            self.side = "long"
+            self.state = "standby" if high < self.midpoint else "active" if close >= self.midpoint else "unknown"

@@ -30,12 +30,16 @@ def resolved(name: str, side: Side) -> str:
     return f"{name.removesuffix(UNRESOLVED)}-{_BREAK[side]}"
 
 
-def setup_id(symbol: str, timeframe: str, setup_time: datetime, name: str, side: Side) -> str:
+def stamp(setup_time: datetime) -> str:
+    """Return the setup bar's open time as ids have it. Field by field: strftime takes three times as long."""
+    at = setup_time
+    return f"{at.year:04}{at.month:02}{at.day:02}T{at.hour:02}{at.minute:02}Z"
+
+
+def setup_id(symbol: str, timeframe: str, stamped: str, name: str, side: Side) -> str:
     """Return the id of one side of a setup, unique within an account.
 
-    Made of the symbol, the timeframe, the setup bar's open time, the unresolved name and the side, it never changes,
-    also when the name resolves; never a clock, never a random number.
+    Made of the symbol, the timeframe, the `stamp` of the setup bar's open time, the unresolved name and the side, it
+    never changes, also when the name resolves; never a clock, never a random number.
     """
-    at = setup_time  # Field by field: strftime takes three times as long, at every close.
-    day = f"{at.year:04d}{at.month:02d}{at.day:02d}"
-    return f"{symbol}:{timeframe}:{day}T{at.hour:02d}{at.minute:02d}Z:{name}:{side}"
+    return f"{symbol}:{timeframe}:{stamped}:{name}:{side}"

@@ -49,7 +49,8 @@ class ContinuityReading(msgspec.Struct, frozen=True):
     """How many frames agree with one side at one instant (strat.md 4).
 
     `frames` are those considered, highest first; each is in exactly one of `agree`, `disagree` and `unknown` (not
-    enough history: it does not agree and is reported). `needed` is the minimum for a half-size entry.
+    enough history: it does not agree and is reported). `needed` is the minimum for a half-size entry. `opens` is how
+    many of the frames' opens are independent: those on the same print count once; None where that was not measured.
     """
 
     side: Side
@@ -59,6 +60,7 @@ class ContinuityReading(msgspec.Struct, frozen=True):
     disagree: tuple[str, ...]
     unknown: tuple[str, ...]
     needed: int
+    opens: int | None = None
 
     @property
     def score(self) -> str:

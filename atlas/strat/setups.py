@@ -7,10 +7,10 @@ import msgspec
 
 from atlas.errors import ConfigurationError
 from atlas.market.bar import Bar
-from atlas.market.timeframes import period
+from atlas.market.timeframes import period_end
 from atlas.rules import StratRules
 from atlas.strat.bar_types import BarType
-from atlas.strat.naming import setup_id, unresolved
+from atlas.strat.naming import setup_id, stamp, unresolved
 from atlas.strat.setup import FAMILIES, Setup, Side
 
 MEASURED_MOVE: Final = Decimal("1.5")
@@ -76,28 +76,33 @@ def setups_at(
     if row is None or before is None:
         return ()
     name = unresolved(before_type if row.named else None, row.setup_bar, inside)
-    levels = {side: _levels(row, side, c1, before, rules) for side in row.sides}
-    emitted = {side: found for side, found in levels.items() if found is not None}
-    return tuple(
-        Setup(
-            id=setup_id(symbol, c1.timeframe, c1.open_time, name, side),
-            symbol=symbol,
-            timeframe=c1.timeframe,
-            name=name,
-            family=row.family,
-            side=side,
-            setup_time=c1.open_time,
-            valid_from=c1.close_time,
-            valid_until=period(c1.timeframe, c1.close_time)[1],
-            trigger=found.trigger,
-            stop=found.stop,
-            target=found.target,
+    stamped, valid_until = stamp(c1.open_time), period_end(c1.timeframe, c1.close_time)
+    emitted = []
+    for side in row.sides:  # loops: comprehensions would make a cell of every variable at every close
+        levels = _levels(row, side, c1, before, rules)
+        if levels is not None:
+            emitted.append((side, levels))
+    setups = []
+    for side, (trigger, stop, target, measured) in emitted:
+        setup = Setup(
+            setup_id(symbol, c1.timeframe, stamped, name, side),
+            symbol,
+            c1.timeframe,
+            name,
+            row.family,
+            side,
+            c1.open_time,
+            c1.close_time,
+            valid_until,
+            trigger,
+            stop,
+            target,
             opposite_level=c1.low if side == "long" else c1.high,
             two_sided=len(emitted) == 2,
-            measured=found.measured,
+            measured=measured,
         )
-        for side, found in emitted.items()
-    )
+        setups.append(setup)
+    return tuple(setups)
 
 
 def continuation(c1: BarType | None, c2: BarType | None, c3: BarType | None) -> str | None:
@@ -125,40 +130,32 @@ def validate(rules: StratRules) -> None:
             raise ConfigurationError(f"unknown family {family!r}: use some of {' '.join(FAMILIES)}")
 
 
-class _Levels(msgspec.Struct, frozen=True):
-    trigger: Decimal
-    stop: Decimal
-    target: Decimal
-    measured: bool
+def _levels(
+    row: Row, side: Side, c1: Bar, before: Bar, rules: StratRules
+) -> tuple[Decimal, Decimal, Decimal, bool] | None:
+    """Return one side's trigger, stop and target, and whether that is measured; None without positive risk.
 
-
-def _levels(row: Row, side: Side, c1: Bar, before: Bar, rules: StratRules) -> _Levels | None:
-    """Return one side's levels, with stop < trigger < target (mirrored for shorts); None without positive risk."""
-    stop_bar = before if row.stop == "before" and rules.stop == "structure" else c1
+    Always stop < trigger < target, mirrored for shorts.
+    """
     long = side == "long"
-    trigger = c1.high if long else c1.low
-    stop = stop_bar.low if long else stop_bar.high
-    risk = trigger - stop if long else stop - trigger
-    if risk <= 0:
+    stop_bar = before if row.stop == "before" and rules.stop == "structure" else c1
+    trigger, stop = (c1.high, stop_bar.low) if long else (c1.low, stop_bar.high)
+    if stop >= trigger if long else stop <= trigger:
         return None
-    reach = MEASURED_MOVE * risk
-    target = _outside_target(trigger, reach, side, rules) if row.target == "outside" else _far_extreme(before, side)
-    measured = target <= trigger if long else target >= trigger
-    if measured:
-        target = _beyond(trigger, reach, side)
-    return _Levels(trigger, stop, target, measured)
+    target = before.high if long else before.low
+    if row.target == "outside":
+        target = _outside_target(trigger, stop, rules)
+    if target > trigger if long else target < trigger:
+        return trigger, stop, target, False
+    return trigger, stop, trigger + MEASURED_MOVE * (trigger - stop), True
 
 
-def _far_extreme(bar: Bar, side: Side) -> Decimal:
-    return bar.high if side == "long" else bar.low
-
-
-def _beyond(trigger: Decimal, distance: Decimal, side: Side) -> Decimal:
-    return trigger + distance if side == "long" else trigger - distance
-
-
-def _outside_target(trigger: Decimal, reach: Decimal, side: Side, rules: StratRules) -> Decimal:
-    """Return the target of `3-?`: 1.5 × risk (`reach`), 1.5 % of the trigger, or the nearer of the two."""
+def _outside_target(trigger: Decimal, stop: Decimal, rules: StratRules) -> Decimal:
+    """Return the target of `3-?`: 1.5 × risk, 1.5 % of the trigger, or the nearer of the two, beyond the trigger."""
+    reach = MEASURED_MOVE * (trigger - stop)  # below 0 for a short
+    if rules.outside_target == "risk":
+        return trigger + reach
     percent = OUTSIDE_MOVE * trigger
-    distance = {"risk": reach, "percent": percent, "nearer": min(reach, percent)}[rules.outside_target]
-    return _beyond(trigger, distance, side)
+    if rules.outside_target == "nearer":
+        percent = min(percent, abs(reach))
+    return trigger + percent if reach > 0 else trigger - percent

@@ -6,7 +6,8 @@ NaN is refused. Work goes through the arrays in chunks that stay in the processo
 bar, written into the arrays of `out` where given. Memory is linear: nothing but the results and one chunk.
 """
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -17,11 +18,15 @@ from atlas.strat.bar_types import BarType, Color
 from atlas.strat.labels import FAILED_TWO, Shape
 
 Prices = NDArray[np.int64] | NDArray[np.float64]
+Column = Prices | NDArray[np.int32]
 Codes = NDArray[np.int8]
 Flags = NDArray[np.bool_]
 
 CHUNK: Final = 32_768
 """Bars a chunk: what is worked on at a time, some six columns of prices, stays in the second-level cache."""
+
+SMALL: Final = 2**31 // 100
+"""Whole prices below it are labelled in 32 bits, which half the memory passes through: 100 times one still fits."""
 
 LARGEST: Final = 2**54
 """Whole prices stay below it, so that 100 times a difference of two, and 500 times a price, fit 64 bits."""
@@ -61,9 +66,17 @@ def types_of(high: Prices, low: Prices, out: Codes | None = None, chunk: int = 4
     bars = count_of(high, low)
     types = np.empty(bars, np.int8) if out is None else out
     require_length(types, bars)
-    up, down = np.empty(chunk, np.bool_), np.empty(chunk, np.bool_)
-    for start in range(0, bars, chunk):
-        _type(high, low, start, min(start + chunk, bars), types, up, down)
+    if bars:
+        types[0] = UNTYPED
+    room = np.empty(min(chunk, bars), np.bool_)
+    for start in range(1, bars, chunk):
+        end = min(start + chunk, bars)
+        codes, taken = types[start:end], room[: end - start]
+        np.greater(high[start:end], high[start - 1 : end - 1], codes.view(np.bool_))  # bit 0, where it belongs
+        np.less(low[start:end], low[start - 1 : end - 1], taken)
+        down = taken.view(np.int8)
+        np.add(down, down, down)
+        np.add(codes, down, codes)
     return types
 
 
@@ -88,9 +101,15 @@ def label_all(
     labels = BarLabels.empty(bars) if out is None else out
     for codes in (labels.types, labels.colors, labels.shapes, labels.failed, labels.in_force):
         require_length(codes, bars)
-    worker = _Labeller(high, min(chunk, bars), reclaim=failed == "reclaim")
-    for start in range(0, bars, chunk):
-        worker.label(opened, high, low, close, start, min(start + chunk, bars), labels)
+    columns = (opened, high, low, close)
+    if bars:
+        _Labeller(high, 1, failed).label(columns, 0, labels)  # against itself: a 1, neither failed nor in force
+        labels.types[0] = UNTYPED
+    worker = _Labeller(high, max(min(chunk, bars - 1), 0), failed)
+    for start in range(1, bars, chunk):
+        if bars - start < worker.bars:
+            worker = _Labeller(high, bars - start, failed)
+        worker.label(columns, start, labels)
     return labels
 
 
@@ -119,8 +138,7 @@ def empty_like(prices: Prices, bars: int) -> Prices:
 def check_range(prices: Prices) -> None:
     """Refuse prices that arithmetic on them could not hold."""
     if prices.dtype == np.int64:
-        # Or-ing is the quickest bound: a negative number leaves its sign bit, a large one its highest.
-        if not 0 <= int(np.bitwise_or.reduce(prices)) < LARGEST:
+        if _highest(prices) >= LARGEST:
             wrong = prices[(prices < 0) | (prices >= LARGEST)][0]
             raise DataError(f"price {wrong}: whole prices are at least 0 and less than {LARGEST}; use a coarser unit")
     elif not np.isfinite(np.add.reduce(prices)):  # a sum of finite prices may be infinite: then look closer
@@ -129,61 +147,71 @@ def check_range(prices: Prices) -> None:
             raise DataError(f"price {wrong[0]}: prices are finite numbers; mend it")
 
 
-def _type(high: Prices, low: Prices, start: int, end: int, types: Codes, up: Flags, down: Flags) -> None:
-    """Write the types of bars [start, end), and which of them took the prior high and low to the heads of two rooms."""
-    first = max(start, 1)
-    up[: first - start] = down[: first - start] = False
-    np.greater(high[first:end], high[first - 1 : end - 1], up[first - start : end - start])
-    np.less(low[first:end], low[first - 1 : end - 1], down[first - start : end - start])
-    codes, bits = types[start:end], down[: end - start].view(np.int8)
-    np.add(bits, bits, codes)
-    np.bitwise_or(codes, up[: end - start].view(np.int8), codes)
-    types[start:first] = UNTYPED
+def _highest(prices: Prices) -> int:
+    """Return the highest of some whole prices, where a negative number counts as a very large one."""
+    return int(np.maximum.reduce(prices.view(np.uint64)))
+
+
+def _type(taken: Flags, codes: Codes) -> None:
+    """Write the codes of types: bit 0 where the prior high was taken (row 0), bit 1 where the prior low was (row 1)."""
+    up, down = taken.view(np.int8)
+    np.add(down, down, codes)
+    np.add(codes, up, codes)
 
 
 class _Labeller:
-    """Labels bars chunk by chunk; holds the room for the steps in between."""
+    """Labels so many `bars` at a time; holds the room for the steps in between."""
 
-    def __init__(self, like: Prices, chunk: int, *, reclaim: bool) -> None:
-        self._reclaim = reclaim
-        self._flags = [np.empty(chunk, np.bool_) for _ in range(7)]
-        self._prices: list[Prices] = [empty_like(like, chunk) for _ in range(2)]
+    def __init__(self, like: Prices, bars: int, failed: str) -> None:
+        self.bars = bars
+        self._reclaim = failed == "reclaim"
+        self._flags = np.empty((6, bars), np.bool_)
+        self._small = [np.empty(bars + 1, np.int32) for _ in range(4)]
+        self._room: dict[np.dtype[Any], list[Column]] = {
+            column.dtype: [np.empty_like(column, shape=bars) for _ in range(2)] for column in (like, self._small[0])
+        }
 
-    def label(
-        self, opened: Prices, high: Prices, low: Prices, close: Prices, start: int, end: int, out: BarLabels
-    ) -> None:
-        """Write the labels of bars [start, end)."""
-        o, h, lo, c = (prices[start:end] for prices in (opened, high, low, close))
-        for prices in (o, h, lo, c):
-            check_range(prices)
-        above, below, up, down, green, red, scratch = (flags[: end - start] for flags in self._flags)
-        _type(high, low, start, end, out.types, up, down)
-        first = max(start, 1)
-        above[: first - start] = below[: first - start] = False
-        np.greater(close[first:end], high[first - 1 : end - 1], above[first - start :])
-        np.less(close[first:end], low[first - 1 : end - 1], below[first - start :])
-        np.greater(c, o, green)
-        np.less(c, o, red)
+    def label(self, columns: Sequence[Prices], start: int, out: BarLabels) -> None:
+        """Write the labels of the bars from `start` on against the bars before them; bar 0 is its own."""
+        end = start + self.bars
+        opened, high, low, close = self._checked([prices[max(start - 1, 0) : end] for prices in columns])
+        o, h, lo, c = (prices[-self.bars :] for prices in (opened, high, low, close))
+        taken, beyond, shade = self._flags[:2], self._flags[2:4], self._flags[4:]  # pairs of rows: upward, downward
+        np.greater(h, high[: self.bars], taken[0])
+        np.less(lo, low[: self.bars], taken[1])
+        np.greater(c, high[: self.bars], beyond[0])
+        np.less(c, low[: self.bars], beyond[1])
+        np.greater(c, o, shade[0])
+        np.less(c, o, shade[1])
         colors, failed, force = out.colors[start:end], out.failed[start:end], out.in_force[start:end]
-        np.subtract(green.view(np.int8), red.view(np.int8), colors)
-        self._shape(o, h, lo, c, out.shapes[start:end], scratch)
+        _type(taken, out.types[start:end])
+        np.subtract(shade[0].view(np.int8), shade[1].view(np.int8), colors)
         # Of flags, `p > q` is "p and not q".
         if self._reclaim:
-            np.greater(np.greater(up, down, failed), above, failed)
-            np.greater(np.greater(down, up, scratch), below, scratch)
-            np.logical_or(failed, scratch, failed)
+            returned = np.greater(np.greater(taken, taken[::-1]), beyond)
+            np.logical_or(returned[0], returned[1], failed)
         else:  # 1 for a 2U, -1 for a 2D, against the color's sign
-            one_way = np.subtract(up.view(np.int8), down.view(np.int8), scratch.view(np.int8))
+            one_way = np.subtract(taken[0].view(np.int8), taken[1].view(np.int8), failed.view(np.int8))
             np.equal(np.multiply(one_way, colors, one_way), -1, failed)
-        np.logical_and(above, up, above)
-        np.greater(above, np.greater(down, green, green), above)  # a 3 that is not green does not count upward
-        np.logical_and(below, down, below)
-        np.greater(below, np.greater(up, red, red), below)
-        np.logical_or(above, below, force)
+        np.logical_and(beyond, taken, beyond)
+        np.greater(taken[::-1], shade, shade)  # of a 3, the side that is not its color's
+        np.greater(beyond, shade, beyond)
+        np.logical_or(beyond[0], beyond[1], force)
+        self._shape(o, h, lo, c, out.shapes[start:end])
 
-    def _shape(self, o: Prices, h: Prices, lo: Prices, c: Prices, shapes: Codes, shooter: Flags) -> None:
-        body, limit = (prices[: len(o)] for prices in self._prices)
-        hammer = shapes.view(np.bool_)
+    def _checked(self, columns: list[Prices]) -> Sequence[Column]:
+        """Return the prices in 32 bits if all are SMALL, else as they are, checked."""
+        if columns[0].dtype == np.int64 and all(_highest(prices) < SMALL for prices in columns):
+            for small, prices in zip(self._small, columns, strict=True):
+                np.copyto(small[: len(prices)], prices, casting="same_kind")
+            return [small[: len(columns[0])] for small in self._small]
+        for prices in columns:
+            check_range(prices)
+        return columns
+
+    def _shape(self, o: Column, h: Column, lo: Column, c: Column, shapes: Codes) -> None:
+        body, limit = self._room[o.dtype]
+        hammer, shooter = shapes.view(np.bool_), self._flags[0]
         np.subtract(h, lo, limit)
         np.multiply(limit, 33, limit)
         np.maximum(o, c, out=body)

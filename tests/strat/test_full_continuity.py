@@ -5,10 +5,22 @@ from decimal import Decimal
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from atlas.errors import ConfigurationError
 from atlas.market.bar import Bar
-from atlas.strat.continuity import FULL_FRAMES, FrameView, FullContinuity, full_side, independent_opens
+from atlas.market.timeframes import period
+from atlas.strat.continuity import (
+    FULL_FRAMES,
+    FrameView,
+    FullContinuity,
+    full_levels,
+    full_side,
+    independent_opens,
+    own_opens,
+    read,
+)
 
 THURSDAY = datetime(2026, 1, 1, tzinfo=UTC)
 MONDAY = datetime(2026, 6, 1, tzinfo=UTC)
@@ -87,3 +99,61 @@ def test_a_period_without_a_trade_has_no_open() -> None:
 def test_an_unknown_timeframe_is_an_error() -> None:
     with pytest.raises(ConfigurationError, match="60"):
         independent_opens(("60",), MONDAY, hours(MONDAY))
+
+
+# ── the same, as the scanner has them ───────────────────────────────────────────────────────────────────────────────
+
+
+def view(timeframe: str, opened: int | None, *, known: bool = True) -> FrameView:
+    price = None if opened is None else Decimal(opened)
+    return FrameView(timeframe, price, price, price, price, None, None, known)
+
+
+@given(
+    st.lists(st.one_of(st.none(), st.integers(95, 105)), min_size=4, max_size=4),
+    st.lists(st.booleans(), min_size=4, max_size=4),
+    st.integers(94, 106),
+    st.integers(1, 4),
+)
+def test_the_side_is_that_of_the_lowest_and_the_highest_open(
+    opens: list[int | None], known: list[bool], price: int, given_frames: int
+) -> None:
+    frames = [view(*each[:2], known=each[2] or price % 2 == 0) for each in zip(FULL_FRAMES, opens, known, strict=True)]
+    frames = [*frames[:given_frames], view("15m", 120)]
+    levels = full_levels(frames)
+    found = None if levels is None else "short" if price < levels[0] else "long" if price > levels[1] else None
+    assert found == full_side(Decimal(price), frames)
+
+
+def as_of(at: datetime, trades: list[datetime]) -> list[FrameView]:
+    """The four frames at that time, each with its first trade."""
+    found = []
+    for name in FULL_FRAMES:
+        opened = period(name, at)[0]
+        began = next((trade for trade in trades if trade >= opened), None)
+        price = None if began is None else Decimal(1)
+        found.append(FrameView(name, price, price, price, price, None, None, True, opened, began))
+    return found
+
+
+@settings(max_examples=300)
+@given(st.sets(st.integers(0, 24 * 40), max_size=12), st.integers(0, 24 * 40))
+def test_the_number_of_independent_opens_is_told_by_when_the_periods_began(traded: set[int], now: int) -> None:
+    at = datetime(2026, 1, 20, tzinfo=UTC) + timedelta(hours=now, minutes=59)
+    trades = [datetime(2026, 1, 20, tzinfo=UTC) + timedelta(hours=hour) for hour in sorted(traded) if hour <= now]
+    before = hours(datetime(2025, 12, 31, 23, tzinfo=UTC))
+    assert own_opens(as_of(at, trades)) == independent_opens(FULL_FRAMES, at, [*before, *hours(*trades)])
+
+
+def test_an_open_that_is_not_known_is_none_of_them() -> None:
+    at = datetime(2026, 1, 15, 12, 30, tzinfo=UTC)
+    frames = as_of(at, [bar.open_time for bar in every_hour(THURSDAY, at)])
+    assert own_opens(frames) == 4
+    assert own_opens([msgspec.structs.replace(frames[0], known=False), *frames[1:]]) == 3
+
+
+def test_a_reading_carries_the_number_and_none_where_nobody_can_tell() -> None:
+    at = datetime(2026, 6, 1, 1, 30, tzinfo=UTC)
+    frames = as_of(at, [MONDAY, MONDAY + timedelta(hours=1)])
+    assert read("long", Decimal(2), frames, 3).opens == 2
+    assert read("long", Decimal(2), [view("1d", 1)], 1).opens is None

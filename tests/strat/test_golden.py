@@ -15,16 +15,7 @@ from atlas.market.bar import Bar
 from atlas.rules import StratRules
 from atlas.strat.bar_types import color
 from atlas.strat.continuity import FULL_FRAMES, FrameView, full_side, read
-from atlas.strat.labels import (
-    first_break,
-    higher_lows,
-    is_failed_two,
-    lower_highs,
-    machine_gun,
-    magnitude_ladder,
-    mother_bar,
-    shape,
-)
+from atlas.strat.labels import FiftyPercentRule, failed_two, shape
 from atlas.strat.naming import resolved
 from atlas.strat.series import ClosedBar, Series
 
@@ -163,8 +154,8 @@ def test_shapes(cases, bars_of) -> None:
 def test_failed_twos_under_both_settings(cases, bars_of) -> None:
     for case in each(cases, lambda case: "failed_open" in case["expect"], 4):
         prior, bar = bars_of(rows_of(case))[-2:]
-        assert is_failed_two(bar, prior, "color") == case["expect"]["failed_open"], case["name"]
-        assert is_failed_two(bar, prior, "reclaim") == case["expect"]["failed_reclaim"], case["name"]
+        assert failed_two(bar, prior, "color") == case["expect"]["failed_open"], case["name"]
+        assert failed_two(bar, prior, "reclaim") == case["expect"]["failed_reclaim"], case["name"]
 
 
 def test_in_force(cases, bars_of) -> None:
@@ -175,7 +166,7 @@ def test_in_force(cases, bars_of) -> None:
 
 def test_mother_bars(cases, bars_of) -> None:
     for case in each(cases, lambda case: "motherbar_problem" in case["expect"], 2):
-        mother = mother_bar(bars_of(rows_of(case)))
+        mother = closes(bars_of(rows_of(case)), "structure")[-1].mother
         assert (mother is not None) == case["expect"]["motherbar_problem"], case["name"]
         if mother is not None:
             assert (mother.high, mother.low) == (case["expect"]["motherbar_high"], case["expect"]["motherbar_low"])
@@ -184,19 +175,21 @@ def test_mother_bars(cases, bars_of) -> None:
 def test_pivot_machine_guns_and_their_ladders(cases, bars_of) -> None:
     for case in each(cases, lambda case: "pmg_comparisons" in case["expect"], 3):
         bars, expect = bars_of(rows_of(case)), case["expect"]
-        assert max(lower_highs(bars), higher_lows(bars)) == expect["pmg_comparisons"], case["name"]
-        assert machine_gun(bars) == expect["direction"], case["name"]
+        labels = closes(bars, "structure")[-1].labels()
+        assert max(labels.lower_highs, labels.higher_lows) == expect["pmg_comparisons"], case["name"]
+        assert labels.machine_gun == expect["direction"], case["name"]
         if "pmg_levels" in expect:
             first, *others = expect["pmg_levels"]
             assert first == expect["target"]
-            assert magnitude_ladder(bars, expect["direction"], first) == tuple(others), case["name"]
+            series = Series.from_bars("X", "1h", bars, StratRules())
+            assert series.ladder(expect["direction"], first) == tuple(others), case["name"]
 
 
 def test_second_targets_are_the_next_rung(cases, bars_of) -> None:
     for case in each(cases, lambda case: "target2" in case["expect"], 2):
         expect = case["expect"]
-        ladder = magnitude_ladder(bars_of(rows_of(case))[:-1], expect["direction"], expect["target"])
-        assert ladder[0] == expect["target2"], case["name"]
+        series = Series.from_bars("X", "1h", bars_of(rows_of(case))[:-1], StratRules())
+        assert series.ladder(expect["direction"], expect["target"])[0] == expect["target2"], case["name"]
 
 
 def test_fifty_percent_levels_are_midpoints(cases, bars_of) -> None:
@@ -208,10 +201,14 @@ def test_fifty_percent_levels_are_midpoints(cases, bars_of) -> None:
 def test_first_side_of_an_outside_bar_needs_the_path(cases, bars_of) -> None:
     for case in each(cases, lambda case: "first_side" in case["expect"], 2):
         prior, bar = bars_of(rows_of(case))[-2:]
-        assert first_break(prior.high, prior.low, [(bar.high, bar.low)]) is None, "the candle alone cannot tell"
+        path = FiftyPercentRule(prior.high, prior.low)
+        path.through(bar.high, bar.low, bar.close)
+        assert (path.state, path.first_side) == ("complete", None), "the candle alone cannot tell"
         up_first = case["expect"]["first_side"] == "high"
-        path = [(price, price) for price in ((bar.high, bar.low) if up_first else (bar.low, bar.high))]
-        assert first_break(prior.high, prior.low, path) == ("long" if up_first else "short"), case["name"]
+        path = FiftyPercentRule(prior.high, prior.low)
+        for price in (bar.high, bar.low) if up_first else (bar.low, bar.high):
+            path.trade(price)
+        assert path.first_side == ("long" if up_first else "short"), case["name"]
 
 
 def test_continuity_cases(shared: Path) -> None:

@@ -1,6 +1,6 @@
-"""Lessons 1–52 of docs/lessons.md: the list and the tests agree, and tests about closed bars.
+"""Lessons 1–100 of docs/lessons.md: the list and the tests agree, and tests about closed bars.
 
-Lessons about one rule stand beside the tests of that rule; those about a live market in tests/actors.
+Lessons about one rule stand beside the tests of that rule; those about a live market or a restart in tests/actors.
 """
 
 import ast
@@ -16,7 +16,7 @@ from atlas.rules import StratRules
 from atlas.strat.series import Series
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-LAST = 52
+LAST = 100
 RULES = StratRules()
 NUMBERED = re.compile(r"test_lessons?_((?:\d+_(?:and_)?)+)")
 
@@ -37,7 +37,7 @@ def lines() -> list[Line]:
 
 
 def numbered_tests() -> Iterator[tuple[int, str]]:
-    """Each lesson's number with each test that bears it, of lessons 1 to 52."""
+    """Each lesson's number with each test that bears it, of lessons 1 to LAST."""
     for path in sorted((CHECKOUT / "tests").rglob("test_*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.FunctionDef) and (match := NUMBERED.match(node.name)):

@@ -5,13 +5,10 @@ trade; an open outside [low, high] is clamped; a minute is walked open, low, hig
 open, else open, high, low, close.
 """
 
-import csv
-import gzip
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
@@ -21,101 +18,17 @@ from atlas.market.timeframes import period
 from atlas.rules import StratRules
 from atlas.strat.series import Series
 from atlas.strat.setup import TRADED_BY_DEFAULT, Setup
+from tests.strat.brute_force import FROM, SECONDS, UNTIL, Minute, Trigger, brute_force, read_minutes
 
 pytestmark = pytest.mark.shared
 
-FROM = datetime(2020, 3, 9, tzinfo=UTC)
-UNTIL = datetime(2020, 3, 13, tzinfo=UTC)
 TRIGGERS = {"15m": 152, "1h": 44, "4h": 7, "1d": 1}
-SECONDS = {"15m": 900, "1h": 3600, "4h": 14_400, "1d": 86_400}
-
-
-class Minute(NamedTuple):
-    """One minute with trades: unix seconds of its open, and its clamped prices."""
-
-    time: int
-    open: float
-    high: float
-    low: float
-    close: float
-
-    def path(self) -> tuple[float, float, float, float]:
-        if self.close >= self.open:
-            return self.open, self.low, self.high, self.close
-        return self.open, self.high, self.low, self.close
-
-
-class Trigger(NamedTuple):
-    """A break: open time of the setup bar and of the minute of the break, unix seconds."""
-
-    setup_time: int
-    name: str
-    side: str
-    broke_at: int
+"""Of the families traded by default."""
 
 
 @pytest.fixture(scope="module")
 def minutes(shared: Path) -> list[Minute]:
-    found = []
-    with gzip.open(shared / "data" / "ohlcv" / "bitmex_XBTUSD-PERP_1m_2020.csv.gz", "rt") as file:
-        for row in csv.DictReader(file):
-            if int(row["time"]) >= UNTIL.timestamp():
-                break
-            if float(row["volume"]) > 0:
-                opened, high, low, close = (float(row[name]) for name in ("open", "high", "low", "close"))
-                found.append(Minute(int(row["time"]), min(max(opened, low), high), high, low, close))
-    return found
-
-
-def brute_force(minutes: list[Minute], step: int) -> list[Trigger]:
-    """The triggers of one timeframe by strat.md 2 and 3, without atlas: lists, floats and epoch arithmetic."""
-    buckets: dict[int, list[Minute]] = {}
-    for minute in minutes:
-        buckets.setdefault(minute.time - minute.time % step, []).append(minute)
-    times = list(buckets)
-    highs = [max(minute.high for minute in bucket) for bucket in buckets.values()]
-    lows = [min(minute.low for minute in bucket) for bucket in buckets.values()]
-    types = [""]
-    for i in range(1, len(times)):
-        up, down = highs[i] > highs[i - 1], lows[i] < lows[i - 1]
-        types.append("3" if up and down else "2U" if up else "2D" if down else "1")
-    triggers = []
-    for i in range(2, len(times)):
-        kind, before = types[i], types[i - 1]
-        long_trigger, short_trigger = highs[i], lows[i]
-        stop_below, stop_above = lows[i], highs[i]
-        sides = ""
-        if kind == "1":
-            j = i
-            while types[j] == "1":
-                j -= 1
-            if types[j] in ("2U", "2D", "3"):
-                stop_below, stop_above = lows[j], highs[j]
-                name, sides = "-".join(types[j : i + 1]) + "-?", "LS"
-        elif kind == "3":
-            name, sides = "3-?", "LS"
-        elif before in ("2U", "2D", "3"):
-            name, sides = f"{before}-{kind}-?", "L" if kind == "2D" else "S"
-        if "L" in sides and long_trigger <= stop_below:
-            sides = sides.replace("L", "")
-        if "S" in sides and short_trigger >= stop_above:
-            sides = sides.replace("S", "")
-        if not sides:
-            continue
-        for minute in buckets.get(times[i] + step, []):
-            broken = ""
-            for price in minute.path():
-                if price > long_trigger:
-                    broken = "L"
-                    break
-                if price < short_trigger:
-                    broken = "S"
-                    break
-            if broken:
-                if broken in sides and FROM.timestamp() <= minute.time < UNTIL.timestamp():
-                    triggers.append(Trigger(times[i], name, {"L": "long", "S": "short"}[broken], minute.time))
-                break
-    return triggers
+    return read_minutes(shared)
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +61,7 @@ def by_atlas(minutes: list[Minute], bars: list[Bar], timeframe: str) -> Iterator
     closed, _ = aggregate(bars, timeframe, starts_whole=True)
     series, rules = Series("XBTUSD", timeframe), StratRules()
     for bar in closed:
-        setups = tuple(s for s in series.close(bar, rules).setups if s.family in TRADED_BY_DEFAULT)
+        setups = series.close(bar, rules).setups
         if (
             setups
             and setups[0].valid_until > FROM
@@ -156,21 +69,21 @@ def by_atlas(minutes: list[Minute], bars: list[Bar], timeframe: str) -> Iterator
         ):
             setup, at = broken
             if FROM.timestamp() <= at < UNTIL.timestamp():
-                yield Trigger(int(setup.setup_time.timestamp()), setup.name, setup.side, at)
+                yield Trigger(int(setup.setup_time.timestamp()), setup.name, setup.family, setup.side, at)
 
 
 @pytest.mark.parametrize("timeframe", TRIGGERS)
 def test_plain_loops_find_the_known_number_of_triggers(minutes: list[Minute], timeframe: str) -> None:
-    assert len(brute_force(minutes, SECONDS[timeframe])) == TRIGGERS[timeframe]
+    found = brute_force(minutes, SECONDS[timeframe])
+    assert sum(trigger.family in TRADED_BY_DEFAULT for trigger in found) == TRIGGERS[timeframe]
 
 
 @pytest.mark.parametrize("timeframe", TRIGGERS)
 def test_atlas_finds_the_same_triggers_at_the_same_minutes(
     minutes: list[Minute], bars: list[Bar], timeframe: str
 ) -> None:
-    found = list(by_atlas(minutes, bars, timeframe))
-    assert len(found) == TRIGGERS[timeframe]
-    assert found == brute_force(minutes, SECONDS[timeframe])
+    """Of every family, rev-strat too."""
+    assert list(by_atlas(minutes, bars, timeframe)) == brute_force(minutes, SECONDS[timeframe])
 
 
 @pytest.mark.parametrize("timeframe", TRIGGERS)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from atlas.errors import InternalError
-from atlas.strat.naming import resolved, setup_id, unresolved
+from atlas.strat.naming import resolved, setup_id, stamp, unresolved
 
 
 @pytest.mark.parametrize(
@@ -42,5 +42,5 @@ def test_all_1s_of_a_run_are_written() -> None:
 
 def test_lesson_02_and_03_the_id_is_made_of_the_setup_and_its_side_only() -> None:
     at = datetime(2026, 5, 8, 4, tzinfo=UTC)
-    assert setup_id("BTC-USD", "4h", at, "2D-1-?", "long") == "BTC-USD:4h:20260508T0400Z:2D-1-?:long"
-    assert setup_id("BTC-USD", "4h", at, "2D-1-?", "short") == "BTC-USD:4h:20260508T0400Z:2D-1-?:short"
+    assert setup_id("BTC-USD", "4h", stamp(at), "2D-1-?", "long") == "BTC-USD:4h:20260508T0400Z:2D-1-?:long"
+    assert setup_id("BTC-USD", "4h", stamp(at), "2D-1-?", "short") == "BTC-USD:4h:20260508T0400Z:2D-1-?:short"

@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atlas.rules import StratRules
+from atlas.strat.labels import Labels
 from atlas.strat.series import Series
 from atlas.strat.setup import Setup
+from tests.strat.plain import plain_labels, plain_ladder
 
 SettingPairs = st.tuples(st.sampled_from(["structure", "setup_bar"]), st.sampled_from(["nearer", "risk", "percent"]))
 RULES = SettingPairs.map(lambda pair: StratRules(stop=pair[0], outside_target=pair[1]))
@@ -85,6 +87,17 @@ def test_incremental_equals_the_whole_list_read_afresh(bars_of, found, rules) ->
         assert facts(series.close(bar, rules).setups) == plain(found[: i + 1], rules.stop, rules.outside_target)
 
 
+@given(rows(), st.sampled_from(["color", "reclaim"]), st.integers(985, 1010))
+def test_labels_and_ladders_equal_the_whole_list_read_afresh(bars_of, found, setting, target) -> None:
+    bars, series, rules = bars_of(found), Series("X", "1h"), StratRules()
+    for i, bar in enumerate(bars):
+        closed = series.close(bar, rules)
+        assert closed.labels(setting) == plain_labels(bars[: i + 1], setting)
+        levels = [("long", max(bar.high, Decimal(target))), ("short", min(bar.low, Decimal(target)))]
+        for side, level in [*levels, *((setup.side, setup.target) for setup in closed.setups)]:
+            assert series.ladder(side, level) == plain_ladder(bars[: i + 1], side, level)
+
+
 @given(rows(), RULES)
 def test_lesson_20_every_side_has_stop_then_trigger_then_target(bars_of, found, rules) -> None:
     series = Series("X", "1h")
@@ -105,7 +118,9 @@ def test_no_repaint_a_later_bar_changes_nothing_said_before(bars_of, found, data
     rules = StratRules()
     once, again = Series("X", "1h"), Series("X", "1h")
     said = [once.close(bar, rules) for bar in bars[:cut]]
+    labels = [closed.labels() for closed in said]
     assert [again.close(bar, rules) for bar in bars][:cut] == said
+    assert [closed.labels() for closed in said] == labels
 
 
 @given(rows(), st.data())
@@ -141,6 +156,54 @@ def test_mirrored_prices_give_mirrored_setups(bars_of, found) -> None:
         assert facts(mirrored) == expected
 
 
+def flipped(labels: Labels) -> Labels:
+    """The labels of the mirrored bar, its mother bar aside."""
+    pairs = (("green", "red"), ("hammer", "shooter"), ("long", "short"))
+    flip = {**dict(pairs), **{b: a for a, b in pairs}, "neutral": "neutral", None: None}
+    return msgspec.structs.replace(
+        labels,
+        color=flip[labels.color],
+        shape=flip[labels.shape],
+        first_side=flip[labels.first_side],
+        lower_highs=labels.higher_lows,
+        higher_lows=labels.lower_highs,
+        mother=None,
+    )
+
+
+@given(rows(), st.sampled_from(["color", "reclaim"]))
+def test_mirrored_prices_give_mirrored_labels_and_ladders(bars_of, found, setting) -> None:
+    top = Decimal(2000)
+    reflected = [(top - o, top - low, top - high, top - c) for o, high, low, c in found]
+    here, there = Series("X", "1h"), Series("X", "1h")
+    for bar, image in zip(bars_of(found), bars_of(reflected), strict=True):
+        closed, mirrored = here.close(bar, StratRules()), there.close(image, StratRules())
+        labels, other = closed.labels(setting), mirrored.labels(setting)
+        assert flipped(labels) == msgspec.structs.replace(other, mother=None)
+        mothers = labels.mother and labels.mother.open_time, other.mother and other.mother.open_time
+        assert mothers[0] == mothers[1]
+        assert [top - rung for rung in here.ladder("long", bar.high)] == list(there.ladder("short", top - bar.high))
+        assert [top - rung for rung in here.ladder("short", bar.low)] == list(there.ladder("long", top - bar.low))
+
+
+@given(rows(), RULES, st.sampled_from(["color", "reclaim"]), st.sampled_from(["0.001", "3", "70000"]))
+def test_scaled_prices_give_scaled_setups_and_the_same_labels(bars_of, found, rules, setting, times) -> None:
+    factor = Decimal(times)
+    here, there = Series("X", "1h"), Series("X", "1h")
+    for bar, large in zip(bars_of(found), bars_of([[factor * p for p in row] for row in found]), strict=True):
+        closed, scaled = here.close(bar, rules), there.close(large, rules)
+        assert facts(scaled.setups) == [
+            (name, side, *(factor * level for level in levels)) for name, side, *levels in facts(closed.setups)
+        ]
+        assert [s.id for s in scaled.setups] == [s.id for s in closed.setups]
+        labels, other = closed.labels(setting), scaled.labels(setting)
+        assert msgspec.structs.replace(labels, mother=None) == msgspec.structs.replace(other, mother=None)
+        assert (labels.mother is None) == (other.mother is None)
+        for setup, large_setup in zip(closed.setups, scaled.setups, strict=True):
+            rungs = here.ladder(setup.side, setup.target)
+            assert there.ladder(setup.side, large_setup.target) == tuple(factor * rung for rung in rungs)
+
+
 @given(rows(), RULES)
 def test_ids_are_unique_and_the_same_on_every_reading(bars_of, found, rules) -> None:
     bars = bars_of(found)
@@ -158,6 +221,10 @@ def test_lesson_14_15_the_forming_bar_changes_no_setup(bars_of, found, prices) -
     bars = bars_of(found)
     series = Series.from_bars("X", "1h", bars, StratRules())
     before = msgspec.json.encode(series)
+    path = series.forming_path()
+    assert path is not None
+    for price in prices:
+        path.trade(Decimal(price))
     high, low = Decimal(max(prices)), Decimal(min(prices))
     kind = series.forming_type(high, low)
     assert kind in ("1", "2U", "2D", "3")

@@ -12,47 +12,15 @@ from atlas.errors import ConfigurationError, DataError, InternalError
 from atlas.market.bar import Bar
 from atlas.market.candle_bars import read_bars
 from atlas.rules import StratRules
-from atlas.strat.labels import is_failed_two, shape
+from atlas.strat.labels import shape
 from atlas.strat.series import Series
 from atlas.strat.setup import FAMILIES
 from atlas.strat.vectors import COLORS, LARGEST, SHAPES, TYPES, BarLabels, Prices, label_all, types_of
 from atlas.strat.vectors_setups import SetupArrays, setups_of
+from tests.strat.rows import KINDS, RULES, bars_with_ties, columns
 
 SIDES = ("long", "short")
-Rows = list[tuple[int, int, int, int]]
-
-
-@st.composite
-def bars_with_ties(draw: st.DrawFn) -> Rows:
-    """Bars that often share extremes, lie in one another for long, and open or close outside the range at times."""
-    found: Rows = []
-    high, low = draw(st.integers(1000, 1020)), draw(st.integers(980, 1000))
-    for _ in range(draw(st.integers(1, 30))):
-        match draw(st.sampled_from(["step", "inside", "any"])):
-            case "step":
-                high, low = high + draw(st.sampled_from([-1, 0, 1])), low + draw(st.sampled_from([-1, 0, 1]))
-            case "inside":
-                high, low = high - draw(st.integers(0, 1)), low + draw(st.integers(0, 1))
-            case _:
-                high, low = draw(st.integers(995, 1010)), draw(st.integers(985, 1005))
-        high, low = max(high, low), min(high, low)
-        opened, close = draw(st.integers(low - 2, high + 2)), draw(st.integers(low - 2, high + 2))
-        found.append((opened, high, low, close))
-    return found
-
-
 CHUNKS = st.integers(1, 7)
-KINDS = st.sampled_from([np.int64, np.float64])
-RULES = st.builds(
-    StratRules,
-    stop=st.sampled_from(["structure", "setup_bar"]),
-    outside_target=st.sampled_from(["nearer", "risk", "percent"]),
-)
-
-
-def columns(rows: Rows, kind: type[np.int64] | type[np.float64]) -> list[Prices]:
-    """Return open, high, low and close as arrays of their own."""
-    return [np.array(column, dtype=kind) for column in zip(*rows, strict=True)]
 
 
 def listed(found: SetupArrays, high: Prices, low: Prices) -> list[list[tuple[object, ...]]]:
@@ -87,9 +55,10 @@ def test_labels_are_those_of_the_bars_one_by_one(bars_of, rows, kind, chunk, set
         closed = series.close(bar, StratRules())
         assert TYPES[int(found.types[i])] == closed.type
         assert COLORS[int(found.colors[i])] == closed.color
-        assert SHAPES[int(found.shapes[i])] == shape(bar)
-        assert bool(found.failed[i]) == (i > 0 and is_failed_two(bar, bars[i - 1], setting))
-        assert bool(found.in_force[i]) == (closed.in_force or False)
+        labels = closed.labels(setting)
+        assert SHAPES[int(found.shapes[i])] == labels.shape
+        assert bool(found.failed[i]) == (labels.failed_two or False)
+        assert bool(found.in_force[i]) == (labels.in_force or False)
     assert types_of(*columns(rows, kind)[1:3], chunk=chunk).tolist() == found.types.tolist()
 
 
@@ -119,6 +88,52 @@ def test_later_bars_change_nothing_said_of_earlier_ones(rows, rules, data) -> No
         assert getattr(label_all(*whole), name)[:cut].tolist() == getattr(label_all(*part), name).tolist()
     all_of, those = (listed(setups_of(high, low, rules), high, low) for _, high, low, _ in (whole, part))
     assert all_of[:cut] == those
+
+
+@given(bars_with_ties(), RULES, st.sampled_from(["color", "reclaim"]), st.sampled_from([7, 30_000, 10**12]))
+def test_scaled_prices_give_scaled_setups_and_the_same_labels(rows, rules, setting, factor) -> None:
+    """Times 7 they stay within 32 bits, times 30,000 some do, times 10 ** 12 none."""
+    plain = columns(rows, np.int64)
+    scaled = [prices * factor for prices in plain]
+    here, there = label_all(*plain, failed=setting), label_all(*scaled, failed=setting)
+    for name in BarLabels.__struct_fields__:
+        assert getattr(here, name).tolist() == getattr(there, name).tolist()
+    expected = [
+        [(*one[:3], *(factor * level for level in one[3:6]), *one[6:]) for one in bar]
+        for bar in listed(setups_of(*plain[1:3], rules), *plain[1:3])
+    ]
+    assert listed(setups_of(*scaled[1:3], rules), *scaled[1:3]) == expected
+
+
+@given(bars_with_ties(), KINDS, st.sampled_from(["structure", "setup_bar"]), st.sampled_from(["color", "reclaim"]))
+def test_mirrored_prices_give_mirrored_setups_and_labels(rows, kind, stop, setting) -> None:
+    rules = StratRules(stop=stop, outside_target="risk")  # 1.5 % of a price is no mirror image of that of another
+    o, h, lo, c = columns(rows, kind)
+    image = [2000 - o, 2000 - lo, 2000 - h, 2000 - c]
+    here, there = label_all(o, h, lo, c, failed=setting), label_all(*image, failed=setting)
+    assert there.types.tolist() == [{1: 2, 2: 1}.get(code, code) for code in here.types.tolist()]
+    assert there.colors.tolist() == (-here.colors).tolist()
+    assert there.shapes.tolist() == [{1: 2, 2: 1}.get(code, code) for code in here.shapes.tolist()]
+    assert there.failed.tolist() == here.failed.tolist()
+    assert there.in_force.tolist() == here.in_force.tolist()
+    found, mirrored = setups_of(h, lo, rules), setups_of(*image[1:3], rules)
+    assert mirrored.families.tolist() == found.families.tolist()
+    assert mirrored.before.tolist() == found.before.tolist()
+    for side, other in ("long", "short"), ("short", "long"):
+        one, two = found.side(side), mirrored.side(other)
+        given_here = one.given
+        assert two.given.tolist() == given_here.tolist()
+        assert (2000 - two.stop[given_here]).tolist() == one.stop[given_here].tolist()
+        assert (2000 * found.parts - two.target[given_here]).tolist() == one.target[given_here].tolist()
+        assert two.measured.tolist() == one.measured.tolist()
+
+
+@given(bars_with_ties(), KINDS, RULES)
+def test_every_given_side_has_stop_then_trigger_then_target(rows, kind, rules) -> None:
+    _, high, low, _ = columns(rows, kind)
+    for bar in listed(setups_of(high, low, rules), high, low):
+        for _, _, side, trigger, stop, target, *_ in bar:
+            assert (stop < trigger < target) if side == "long" else (stop > trigger > target)
 
 
 def test_a_run_of_1s_longer_than_a_chunk_keeps_the_bar_before_it() -> None:

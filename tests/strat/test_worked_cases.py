@@ -10,15 +10,7 @@ from msgspec import json
 
 from atlas.rules import StratRules
 from atlas.strat.continuity import FULL_FRAMES, FrameView, full_side, read
-from atlas.strat.labels import (
-    FiftyPercentRule,
-    first_break,
-    higher_lows,
-    is_failed_two,
-    labels_of,
-    lower_highs,
-    magnitude_ladder,
-)
+from atlas.strat.labels import FiftyPercentRule, failed_two
 from atlas.strat.naming import resolved
 from atlas.strat.series import ClosedBar, Series
 from atlas.strat.setup import Side
@@ -76,13 +68,13 @@ def test_the_entry_bar_breaks_the_side_it_is_named_for(bars_of, case: Worked) ->
 @named("failed")
 def test_worked_failed_2s(bars_of, case: Worked) -> None:
     prior, bar = bars_of([case.first, *case.rows])[-2:]
-    assert tuple(is_failed_two(bar, prior, setting) for setting in ("color", "reclaim")) == case.labels["failed"]
+    assert tuple(failed_two(bar, prior, setting) for setting in ("color", "reclaim")) == case.labels["failed"]
 
 
 @named("shape")
 def test_worked_shapes(bars_of, case: Worked) -> None:
-    bars = bars_of([case.first, *case.rows])
-    assert labels_of(bars[: len(bars) + 1 + setup_bar(case)]).shape == case.labels["shape"]
+    closed = close_all(bars_of([case.first, *case.rows]))
+    assert closed[setup_bar(case)].labels().shape == case.labels["shape"]
 
 
 @named("in_force")
@@ -92,15 +84,15 @@ def test_worked_in_force(bars_of, case: Worked) -> None:
 
 @named("mother")
 def test_worked_mother_bars(bars_of, case: Worked) -> None:
-    mother = labels_of(bars_of([case.first, *case.rows])).mother
+    mother = close_all(bars_of([case.first, *case.rows]))[-1].labels().mother
     assert (None if mother is None else (mother.high, mother.low)) == case.labels["mother"]
 
 
 @named("gun")
 def test_worked_machine_guns(bars_of, case: Worked) -> None:
-    bars = bars_of([case.first, *case.rows])
-    assert labels_of(bars).machine_gun == case.labels["gun"]
-    assert max(lower_highs(bars), higher_lows(bars)) == case.labels["run"]
+    labels = close_all(bars_of([case.first, *case.rows]))[-1].labels()
+    assert labels.machine_gun == case.labels["gun"]
+    assert max(labels.lower_highs, labels.higher_lows) == case.labels["run"]
 
 
 @named("ladder")
@@ -108,7 +100,8 @@ def test_worked_ladders(bars_of, case: Worked) -> None:
     bars = bars_of([case.first, *case.rows])
     ((side, (_, _, target)),) = given(case).items()
     until_setup_bar = bars[: len(bars) + 1 + setup_bar(case)]
-    assert magnitude_ladder(until_setup_bar, side, Decimal(str(target))) == case.labels["ladder"]
+    series = Series.from_bars("X", "1h", until_setup_bar, StratRules())
+    assert series.ladder(side, Decimal(str(target))) == case.labels["ladder"]
 
 
 @named("continuation")
@@ -125,10 +118,12 @@ def test_worked_midpoints(bars_of, case: Worked) -> None:
 @named("first")
 def test_worked_first_sides_need_the_path(bars_of, case: Worked) -> None:
     prior, bar = bars_of([case.first, *case.rows])[-2:]
-    high_first = [(bar.high, bar.high), (bar.low, bar.low)]
-    path = high_first if case.labels["first"] == "long" else high_first[::-1]
-    assert first_break(prior.high, prior.low, path) == case.labels["first"]
-    assert first_break(prior.high, prior.low, [(bar.high, bar.low)]) is None, "the candle alone cannot tell"
+    high_first = (bar.high, bar.low)
+    path = FiftyPercentRule(prior.high, prior.low)
+    for price in high_first if case.labels["first"] == "long" else reversed(high_first):
+        path.trade(price)
+    assert path.first_side == case.labels["first"]
+    assert close_all([prior, bar])[-1].labels().first_side is None, "the candle alone cannot tell"
 
 
 def test_every_label_of_a_case_is_looked_at() -> None:
