@@ -14,6 +14,7 @@ from statistics import median
 import msgspec
 
 from atlas.errors import InternalError
+from atlas.market.timeframes import TIMEFRAMES
 from atlas.money.book import Position
 from atlas.money.profit import best_profit, mae_r, mfe_r, r_multiple
 from atlas.money.rounding import ratio
@@ -87,6 +88,11 @@ def _closed_at(position: Position) -> datetime:
 
 def _mean(values: Sequence[Decimal]) -> Decimal | None:
     return sum(values, ZERO) / len(values) if values else None
+
+
+def _known(values: Iterable[Decimal | None]) -> list[Decimal]:
+    """Leave out what is not known: a trade filled at its own stop has no R."""
+    return [value for value in values if value is not None]
 
 
 def _deviation(values: Sequence[Decimal]) -> Decimal | None:
@@ -203,7 +209,7 @@ def measure(
     nets = [p.net for p in trades]
     wins, losses = [n for n in nets if n > 0], [n for n in nets if n < 0]
     gross_profit, gross_loss, net_profit = sum(wins, ZERO), sum(losses, ZERO), sum(nets, ZERO)
-    rs = [r_multiple(p) for p in trades]
+    rs = _known(r_multiple(p) for p in trades)
     mean_r = _mean(rs)
     seconds = [Decimal((_closed_at(p) - p.entry_time) // timedelta(seconds=1)) for p in trades]
     gross = sum((p.gross for p in trades), ZERO)
@@ -239,8 +245,8 @@ def measure(
         longest_losing_streak=losing,
         average_duration=_rounded(_mean(seconds)),
         median_duration=median(seconds) if seconds else None,
-        average_mae_r=_rounded(_mean([mae_r(p) for p in trades])),
-        average_mfe_r=_rounded(_mean([mfe_r(p) for p in trades])),
+        average_mae_r=_rounded(_mean(_known(mae_r(p) for p in trades))),
+        average_mfe_r=_rounded(_mean(_known(mfe_r(p) for p in trades))),
         exit_efficiency=_over(gross, sum((best_profit(p) for p in trades), ZERO)) if trades else None,
         fees=sum((p.fees for p in trades), ZERO),
         funding=sum((p.funding for p in trades), ZERO),
@@ -260,23 +266,37 @@ def measure(
 DIMENSIONS: dict[str, Callable[[Position, tzinfo], str]] = {
     "symbol": lambda p, _: p.symbol,
     "timeframe": lambda p, _: p.timeframe,
+    "family": lambda p, _: p.family,
     "setup": lambda p, _: p.setup,
     "side": lambda p, _: p.side,
     "continuity": lambda p, _: p.at_trigger.score,
-    "exit_reason": lambda p, _: p.exit_reason or "unknown",
+    "exit": lambda p, _: p.exit_reason or "unknown",
+    "day": lambda p, zone: _closed_at(p).astimezone(zone).date().isoformat(),
     "weekday": lambda p, zone: WEEKDAYS[p.entry_time.astimezone(zone).weekday()],
     "hour": lambda p, zone: f"{p.entry_time.astimezone(zone).hour:02d}",
 }
-"""What metrics are grouped by; weekday and hour are those of the entry."""
+"""What metrics are grouped by; weekday and hour are those of the entry, day is that of the exit."""
+
+
+_PLACE = {
+    "timeframe": {name: place for place, name in enumerate(TIMEFRAMES)},
+    "weekday": {name: place for place, name in enumerate(WEEKDAYS)},
+}
+"""Groups whose order is not that of their names."""
 
 
 def measure_by(
-    dimension: str, positions: Iterable[Position], starting_equity: Decimal, zone: tzinfo = UTC
+    dimension: str,
+    positions: Iterable[Position],
+    starting_equity: Decimal,
+    zone: tzinfo = UTC,
+    period: tuple[datetime, datetime] | None = None,
 ) -> dict[str, Performance]:
-    """Return the metrics of each group of one of `DIMENSIONS`, by its name in order; weekday and hour in `zone`."""
+    """Return the metrics of each group of one of `DIMENSIONS`, by its name in order; days and hours are of `zone`."""
     if dimension not in DIMENSIONS:
         raise InternalError(f"metrics have no dimension {dimension!r}: use one of {', '.join(DIMENSIONS)}")
     groups: dict[str, list[Position]] = defaultdict(list)
     for position in positions:
         groups[DIMENSIONS[dimension](position, zone)].append(position)
-    return {name: measure(groups[name], starting_equity) for name in sorted(groups)}
+    names = sorted(groups, key=lambda name: (_PLACE[dimension].get(name, 0) if dimension in _PLACE else 0, name))
+    return {name: measure(groups[name], starting_equity, period=period) for name in names}

@@ -1,9 +1,8 @@
-"""What came of it: the trades, the funnel and the metrics of one account, for `atlas report`, the demo and the panel.
+"""What came of it: the trades of one account and the account at a glance, for `atlas report` and the demo.
 
-Every function reads within the caller's transaction, so that trades and funnel agree.
+Every function reads within the caller's transaction, so that trades, funnel and metrics agree.
 """
 
-from collections import Counter
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -14,7 +13,6 @@ from sqlalchemy import Connection, func, select
 from atlas.errors import DataError
 from atlas.money.book import Position
 from atlas.money.profit import mae_r, mfe_r, r_multiple
-from atlas.performance import Performance, measure
 from db.models import (
     AccountRow,
     LedgerRow,
@@ -24,6 +22,7 @@ from db.models import (
     SetupRow,
     TriggerRow,
 )
+from db.period import ALWAYS, Period
 
 _position = msgspec.json.Decoder(Position)
 
@@ -52,21 +51,10 @@ class Trade(msgspec.Struct, frozen=True):
     mae_r: Decimal | None
     mfe_r: Decimal | None
     continuity: str
-
-
-class FunnelRow(msgspec.Struct, frozen=True):
-    """What became of the triggers of one timeframe and family: triggers = trades + Σ rejections.
-
-    `missed` repeats those of the rejections that were missed; `invalidated` setups never triggered.
-    """
-
-    timeframe: str
     family: str
-    triggers: int
-    trades: int
-    rejections: dict[str, int]
-    invalidated: int
-    missed: int
+    slippage: Decimal
+    filled_while_down: bool
+    ambiguous: bool
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -86,11 +74,11 @@ class Summary(msgspec.Struct, frozen=True):
     alerts: dict[str, int]
 
 
-def positions(connection: Connection, account: str, status: str) -> list[Position]:
-    """Return the `open` or `closed` positions, in the order of entry."""
+def positions(connection: Connection, account: str, status: str, period: Period = ALWAYS) -> list[Position]:
+    """Return the `open` positions, or those `closed` within the period, in the order of entry."""
     query = (
         select(PositionRow.payload)
-        .where(PositionRow.account == account, PositionRow.status == status)
+        .where(PositionRow.account == account, PositionRow.status == status, *period.of(PositionRow.exit_time))
         .order_by(PositionRow.entry_time, PositionRow.id)
     )
     return [_position.decode(payload) for payload in connection.execute(query).scalars()]
@@ -120,41 +108,16 @@ def trade(position: Position) -> Trade:
         mae_r=mae_r(position),
         mfe_r=mfe_r(position),
         continuity=position.at_trigger.score,
+        family=position.family,
+        slippage=position.slippage,
+        filled_while_down=position.filled_while_down,
+        ambiguous=position.ambiguous,
     )
-
-
-def metrics(connection: Connection, account: str) -> Performance:
-    """Return every metric over the closed positions. Raises DataError for an account that was never opened."""
-    return measure(positions(connection, account, "closed"), _account(connection, account).starting_equity)
-
-
-def funnel(connection: Connection, account: str) -> list[FunnelRow]:
-    """Return what became of every trigger, by timeframe and family."""
-    triggers = _counted(connection, TriggerRow, account)
-    trades = _counted(connection, TriggerRow, account, TriggerRow.outcome == "trade")
-    invalidated = _counted(connection, SetupRow, account, SetupRow.status == "invalidated")
-    gates: dict[tuple[str, str], Counter[str]] = {}
-    columns = (RejectionRow.timeframe, RejectionRow.family, RejectionRow.gate)
-    query = select(*columns, func.count()).where(RejectionRow.account == account).group_by(*columns)
-    for timeframe, family, gate, count in connection.execute(query):
-        gates.setdefault((timeframe, family), Counter())[gate] = count
-    return [
-        FunnelRow(
-            timeframe=key[0],
-            family=key[1],
-            triggers=triggers.get(key, 0),
-            trades=trades.get(key, 0),
-            rejections=dict(sorted(gates.get(key, Counter()).items())),
-            invalidated=invalidated.get(key, 0),
-            missed=gates.get(key, Counter())["missed"],
-        )
-        for key in sorted({*triggers, *invalidated}, key=lambda key: (key[1], key[0]))
-    ]
 
 
 def summary(connection: Connection, account: str) -> Summary:
     """Return the account at a glance. Raises DataError for an account that was never opened."""
-    row = _account(connection, account)
+    row = opened_account(connection, account)
     outcomes = _grouped(connection, TriggerRow.outcome, TriggerRow.account == account)
     exits = _grouped(
         connection, PositionRow.exit_reason, PositionRow.account == account, PositionRow.status == "closed"
@@ -181,7 +144,8 @@ def summary(connection: Connection, account: str) -> Summary:
     )
 
 
-def _account(connection: Connection, account: str) -> Any:
+def opened_account(connection: Connection, account: str) -> Any:
+    """Return the account's row. Raises DataError for an account that was never opened."""
     row = connection.execute(select(AccountRow.__table__).where(AccountRow.name == account)).one_or_none()
     if row is None or row.cash is None:
         names = ", ".join(connection.execute(select(AccountRow.name).order_by(AccountRow.name)).scalars()) or "none"
@@ -192,11 +156,3 @@ def _account(connection: Connection, account: str) -> Any:
 def _grouped(connection: Connection, column: Any, *where: Any) -> dict[str, int]:
     query = select(column, func.count()).where(*where).group_by(column).order_by(column)
     return {str(value): count for value, count in connection.execute(query)}
-
-
-def _counted(connection: Connection, table: Any, account: str, *where: Any) -> dict[tuple[str, str], int]:
-    query = select(table.timeframe, table.family, func.count()).where(table.account == account, *where)
-    return {
-        (timeframe, family): count
-        for timeframe, family, count in connection.execute(query.group_by(table.timeframe, table.family))
-    }

@@ -222,7 +222,9 @@ def test_a_single_day_has_no_daily_ratios() -> None:
         ("setup", {"2D-1-2U", "3-1-2D"}),
         ("side", {"long", "short"}),
         ("continuity", {"2/2", "1/2"}),
-        ("exit_reason", {"target", "stop"}),
+        ("family", {"2-1", "3-1"}),
+        ("exit", {"target", "stop"}),
+        ("day", {"2026-03-01", "2026-03-02"}),
         ("weekday", {"Mon", "Sun"}),
         ("hour", {"09", "04"}),
     ],
@@ -234,11 +236,13 @@ def test_metrics_come_by_every_dimension(dimension: str, groups: set[str]) -> No
         symbol="ETP-20DEC30-CDE",
         timeframe="1d",
         setup="3-1-2D",
+        family="3-1",
         side="short",
         first_stop=D(69000),
         at_trigger=ContinuityReading("short", "open", ("1d", "4h"), ("1d",), ("4h",), (), 1),
         exit_reason="stop",
         entry_time=datetime(2026, 3, 1, 4, 30, tzinfo=UTC),
+        exit_time=datetime(2026, 3, 1, 23, 59, tzinfo=UTC),
     )
     found = measure_by(dimension, [closed("100"), other], D(10000))
     assert set(found) == groups
@@ -250,6 +254,57 @@ def test_weekday_and_hour_are_those_of_the_asked_timezone() -> None:
     late = closed("1", entry_time=datetime(2026, 3, 2, 3, 0, tzinfo=UTC))
     assert list(measure_by("weekday", [late], D(1), ZoneInfo("America/New_York"))) == ["Sun"]
     assert list(measure_by("hour", [late], D(1), ZoneInfo("America/New_York"))) == ["22"]
+
+
+def test_a_day_is_that_of_the_exit_in_the_asked_timezone() -> None:
+    late = closed("1", exit_time=datetime(2026, 3, 3, 3, tzinfo=UTC))
+    assert list(measure_by("day", [late], D(1))) == ["2026-03-03"]
+    assert list(measure_by("day", [late], D(1), ZoneInfo("America/New_York"))) == ["2026-03-02"]
+
+
+def test_groups_come_in_the_order_a_trader_reads() -> None:
+    trades = [closed("1", number, timeframe=name) for number, name in enumerate(("1w", "1d", "4h", "15m"))]
+    assert list(measure_by("timeframe", trades, D(1))) == ["15m", "4h", "1d", "1w"]
+    week = [closed("1", 12 * day) for day in range(8)]
+    assert list(measure_by("weekday", week, D(1))) == ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
+
+
+def test_every_group_is_exposed_as_a_share_of_the_same_period() -> None:
+    day = (START, START + timedelta(hours=4))
+    found = measure_by("side", [closed("1"), closed("1", 1, side="short", first_stop=D(69000))], D(1), period=day)
+    assert {name: group.exposure for name, group in found.items()} == {"long": D("0.25"), "short": D("0.25")}
+
+
+def parted(second_exit: str, **changes: Any) -> Position:
+    """Half of ten contracts closed at 1 R, 69 000, the rest at this price: fees 15, funding 2."""
+    last = D(second_exit)
+    gross = (D(69000) - 68000) * 5 * D("0.01") + (last - 68000) * 5 * D("0.01")
+    mean = (D(69000) + last) / 2
+    return closed("0", gross=gross, fees=D(15), exit_price=mean, exit_reason="stop", **changes)
+
+
+def test_a_position_closed_in_parts_is_one_trade_with_all_its_exits() -> None:
+    found = measure([parted("68000"), parted("66940")], D(10000))
+    # 50 + 0 − 17 = 33; 50 − 53 − 17 = −20
+    assert (found.trades, found.wins, found.losses) == (2, 1, 1)
+    assert (found.gross, found.gross_profit, found.gross_loss, found.net_profit) == (47, 33, -20, 13)
+    assert (found.fees, found.funding) == (30, 4)
+    assert found.gross - found.fees - found.funding == found.net_profit
+
+
+def test_r_of_a_position_closed_in_parts_is_of_all_contracts_opened() -> None:
+    assert measure([parted("68000")], D(10000)).expectancy_r == D("0.33")
+
+
+def test_exit_efficiency_of_a_position_closed_in_parts_is_of_all_contracts_opened() -> None:
+    """All ten at the best price, 70 000, would have made 200; 50 were made at 1 R and 25 with the rest."""
+    assert measure([parted("68500")], D(10000)).exit_efficiency == D("0.375")
+
+
+def test_a_break_even_after_a_part_is_neither_won_nor_lost() -> None:
+    even = parted("67340")  # 50 − 33 − 17
+    found = measure([even], D(10000))
+    assert (found.net_profit, found.break_evens, found.wins, found.losses) == (0, 1, 0, 0)
 
 
 def test_an_unknown_dimension_is_refused() -> None:
