@@ -27,6 +27,7 @@ from actors.messages import (
 from actors.runtime.behaviour import Behaviour, Effect, Send
 from atlas.market.bar import Tick
 from atlas.market.timeframes import TIMEFRAMES
+from atlas.strat.context import Context
 from atlas.strat.naming import resolved
 from atlas.strat.setup import ContinuityReading, Setup, Side, opposite
 
@@ -39,6 +40,7 @@ class Waiting(msgspec.Struct):
     setup: Setup
     detection: ContinuityReading
     verified: bool
+    context: Context | None = None
 
 
 class Measuring(msgspec.Struct):
@@ -153,7 +155,7 @@ class EntryMonitor(Behaviour[EntryState]):
         """Take the setups of one product and timeframe in place of all earlier ones of it."""
         self.state.used = {id_: until for id_, until in self.state.used.items() if until > now}
         fresh = [
-            Waiting(setup, message.continuity[setup.side], message.verified)
+            Waiting(setup, message.continuity[setup.side], message.verified, message.contexts.get(setup.side))
             for setup in message.setups
             if setup.id not in self.state.used and setup.id not in self.state.measuring
         ]
@@ -190,6 +192,8 @@ class EntryMonitor(Behaviour[EntryState]):
             missed=measuring.missed,
             rules=self._rules,
             version=self._version,
+            context=measuring.waiting.context,
+            fifty=message.fifty,
         )
         yield _event(triggered)
         yield Send("risk_monitor", triggered)

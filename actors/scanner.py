@@ -4,6 +4,8 @@ Every trade goes into the forming bar of each timeframe. A bar closes at its pro
 else when market time is the grace past it (architecture.md, Time). At a close the setups of that timeframe are computed
 afresh from the closed bars and replace all earlier ones (strat.md 2).
 
+Full timeframe continuity is watched besides (actors/scanner_full.py), unless `alerts.full_continuity` is off.
+
 A hole (gap, reconnect, partial start) leaves the product unverified until candles from REST, taken after the hole
 ended, have replaced what it touched. A break inside the filled stretch is `unseen`: missed, never traded late.
 
@@ -23,48 +25,68 @@ from actors.messages import (
     Gap,
     History,
     HistoryFailed,
+    HoldDue,
     LateTrade,
     LoadHistory,
     MeasureContinuity,
     Message,
     PeriodEnded,
+    ProductsListed,
     SetupsReplaced,
     Snapshot,
     Traded,
     Unseen,
 )
 from actors.runtime.behaviour import After, Behaviour, Effect, Send
-from actors.scanner_frames import RECENT, Frame, ScannerState, joined, reached, unseen
+from actors.scanner_candles import Finer, rebuilt
+from actors.scanner_frames import RECENT, Detection, Frame, Remembered, ScannerState, first_state, unseen
+from actors.scanner_full import held, look
 from atlas.market.aggregation import FormingBar
 from atlas.market.bar import Tick
+from atlas.market.sessions import overlaps_break
 from atlas.market.timeframes import TIMEFRAMES, period
-from atlas.rules import StratRules
-from atlas.strat.continuity import FrameView, read
-from atlas.strat.series import Series
-from atlas.strat.setup import ContinuityReading, Side
+from atlas.rules import AlertRules, StratRules
+from atlas.strat.context import context_of
+from atlas.strat.continuity import FULL_FRAMES, FrameView, read
+from atlas.strat.series import ClosedBar
+from atlas.strat.setup import ContinuityReading, Setup, Side
 
 JOIN_MARGIN = timedelta(seconds=2)
 """How far the trades replayed on subscription must reach back before the history's time for nothing to be lost between
 them: the exchange caches its public candles for a second (coinbase.md 2)."""
 
 SIDES: tuple[Side, Side] = ("long", "short")
+ALERTS = AlertRules()
 SOONEST = 1e-6
 """A timer is due a microsecond from now at the soonest."""
 
 
 class Scanner(Behaviour[ScannerState]):
-    """See the module. `symbol` is the product, `rules` name the timeframes and how setups are made."""
+    """See the module. `symbol` is the product, `rules` name the timeframes and how setups are made.
 
-    def __init__(self, symbol: str, rules: StratRules, state: ScannerState | None = None) -> None:
-        self.symbol, self._rules = symbol, rules
-        self.timeframes = frames_needed(rules)
-        self.state = state or ScannerState(
-            {timeframe: Frame(Series(symbol, timeframe)) for timeframe in self.timeframes}
-        )
+    `signals` False: bars only; the product is traded by another one's setups. Without a `state` it begins with what is
+    `remembered` of the process before.
+    """
+
+    def __init__(
+        self,
+        symbol: str,
+        rules: StratRules,
+        state: ScannerState | None = None,
+        *,
+        signals: bool = True,
+        alerts: AlertRules = ALERTS,
+        remembered: Remembered | None = None,
+    ) -> None:
+        self.symbol, self._rules, self._signals = symbol, rules, signals
+        full = alerts.full_continuity and signals
+        self.timeframes = frames_needed(rules, full=full)
+        self.state = state or first_state(symbol, self.timeframes, full=full, remembered=remembered)
         self._grace = timedelta(seconds=rules.close_grace_seconds)
+        self._hold = timedelta(seconds=alerts.full_continuity_hold_seconds)
 
     def receive(self, now: datetime, message: Message) -> Iterable[Effect]:
-        """Handle Traded, PeriodEnded, MeasureContinuity, History, Snapshot and Gap."""
+        """Handle Traded, PeriodEnded, MeasureContinuity, History, Snapshot, Gap, ProductsListed and HoldDue."""
         match message:
             case Traded(tick=tick, source=source):
                 return self._traded(now, tick, source)
@@ -72,7 +94,8 @@ class Scanner(Behaviour[ScannerState]):
                 return self._period_ended(now, timeframe, end)
             case MeasureContinuity():
                 reading = self._continuity(message.timeframe, message.side, message.price, now)
-                return (Send("entry_monitor", ContinuityMeasured(message.setup_id, reading)),)
+                fifty = self.state.frames[message.timeframe].fifty
+                return (Send("entry_monitor", ContinuityMeasured(message.setup_id, reading, fifty)),)
             case History():
                 return self._history(now, message)
             case Snapshot():
@@ -81,6 +104,12 @@ class Scanner(Behaviour[ScannerState]):
                 return self._gap(now, message)
             case HistoryFailed():
                 return ()
+            case ProductsListed(products=(product,)):
+                self.state.product = product
+                return ()
+            case HoldDue():
+                full = self.state.full
+                return () if full is None else held(full, self.symbol, now, self._hold)
             case _:
                 raise TypeError(f"scanner:{self.symbol} does not know {type(message).__name__}")
 
@@ -98,23 +127,36 @@ class Scanner(Behaviour[ScannerState]):
         # What was replayed on subscription and printed before the history was taken, the history has counted.
         counted = source != "feed" and state.as_of is not None and at <= state.as_of
         size = Decimal(0) if counted else tick.size
-        closed: list[str] = []
+        moved = price != state.last
+        opened, closed = False, list[str]()
         for timeframe, frame in state.frames.items():
             forming = frame.forming
             if forming is not None and at < forming.close_time:
                 forming.add(price, size)
+                if moved and frame.path is not None:
+                    frame.path.trade(price)
                 continue
             if forming is not None:
                 yield from self._close(timeframe, frame)
                 closed.append(timeframe)
             yield self._open(timeframe, frame, tick, size, now)
+            opened = True
         state.last, state.last_at = price, at
         for timeframe in closed:
             yield from self._replace(timeframe, now)
+        full = state.full
+        if full is not None and state.verified and (moved or opened):
+            if opened:
+                full.opened(self._views(FULL_FRAMES, now))
+            if full.side_at(price) != full.side:
+                yield from look(full, self.symbol, at, price, self._hold)
 
     def _open(self, timeframe: str, frame: Frame, tick: Tick, size: Decimal, now: datetime) -> Effect:
         """Begin a forming bar with its first trade, and arm the timer that ends it without another."""
         frame.forming = FormingBar.from_trade(timeframe, tick.time, tick.price, size)
+        frame.began, frame.path = tick.time, frame.series.forming_path()
+        if frame.path is not None:
+            frame.path.trade(tick.price)
         self._late_before(frame.forming.open_time)
         return self._timer(frame.forming, now)
 
@@ -134,8 +176,8 @@ class Scanner(Behaviour[ScannerState]):
     def _close(self, timeframe: str, frame: Frame) -> Iterator[Effect]:
         """Close the forming bar: type it, take the setups it gives, tell the journal; a partial one is dropped."""
         assert frame.forming is not None
-        bar = frame.forming.bar()
-        frame.forming = None
+        bar, path = frame.forming.bar(), frame.path
+        frame.forming, frame.began, frame.path = None, None, None
         self._late_before(bar.close_time)
         if frame.whole_from is None or bar.open_time < frame.whole_from:
             frame.whole_from = bar.close_time
@@ -143,48 +185,60 @@ class Scanner(Behaviour[ScannerState]):
         if not self.state.verified:
             frame.doubtful = [*frame.doubtful, bar.open_time][-RECENT:]
         frame.closed_until = bar.close_time
-        frame.recent = [*frame.recent, bar][-RECENT:]
         frame.revision = 0
-        closed = frame.series.close(bar, self._rules)
-        frame.setups = closed.setups
-        yield Send("journal", BarClosed(self.symbol, bar, closed.type, self.state.verified))
+        verified = self.state.verified
+        closed = frame.series.close(bar, self._rules, path if verified else None)
+        frame.keep([*frame.recent, bar])
+        yield self._told(closed, verified=verified)
+
+    def _told(self, closed: ClosedBar, *, verified: bool, revision: int = 0) -> Effect:
+        """Tell the journal of a closed bar, once for each revision."""
+        bar, product = closed.bar, self.state.product
+        first_side = closed.labels(self._rules.failed).first_side if closed.type == "3" else None
+        in_break = product is not None and overlaps_break(product, bar.open_time, bar.close_time)
+        return Send("journal", BarClosed(self.symbol, bar, closed.type, verified, revision, first_side, in_break))
 
     def _replace(self, timeframe: str, now: datetime, unseen: Unseen | None = None) -> Iterator[Effect]:
         """Hand the entry monitor the setups in force on one timeframe; only detection timeframes have any."""
-        if timeframe not in self._rules.timeframes or not self.state.joined:
+        if timeframe not in self._rules.timeframes or not self.state.joined or not self._signals:
             return
         frame = self.state.frames[timeframe]
         price = self.state.last
         if frame.closed_until is None or price is None:
             return
+        readings: dict[str, ContinuityReading] = {
+            side: self._continuity(timeframe, side, price, now) for side in SIDES
+        }
+        frame.detected = {setup.id: self._detection(frame, setup, readings[setup.side]) for setup in frame.setups}
+        told = {setup.side: frame.detected[setup.id] for setup in frame.setups}
         message = SetupsReplaced(
             symbol=self.symbol,
             timeframe=timeframe,
             closed_at=frame.closed_until,
             setups=frame.setups,
-            continuity={side: self._continuity(timeframe, side, price, now) for side in SIDES},
+            continuity={**readings, **{side: one.reading for side, one in told.items()}},
             verified=self.state.verified,
             unseen=unseen,
             revision=frame.revision,
+            contexts={side: one.context for side, one in told.items() if one.context is not None},
+            bars=tuple(frame.behind),
         )
         yield Send("entry_monitor", message)
         yield Send("journal", message)
 
+    def _detection(self, frame: Frame, setup: Setup, reading: ContinuityReading) -> Detection:
+        """What the setup was told with first, else what is read now; the labels of a bar with a hole are read anew."""
+        known, verified = frame.detected.get(setup.id), self.state.verified
+        if known is not None and known.verified and known.context is not None:
+            return known
+        return Detection(known.reading if known else reading, context_of(frame.series, setup, self._rules), verified)
+
     def _continuity(self, timeframe: str, side: Side, price: Decimal, now: datetime) -> ContinuityReading:
         names, needed = self._rules.continuity[timeframe]
-        views = [self._view(name, now) for name in names]
-        return read(side, price, views, needed, self._rules.continuity_mode)
+        return read(side, price, self._views(names, now), needed, self._rules.continuity_mode)
 
-    def _view(self, timeframe: str, now: datetime) -> FrameView:
-        """The frame's current period as continuity sees it; a period without a trade yet has no open."""
-        frame = self.state.frames[timeframe]
-        prior, forming = frame.recent[-1] if frame.recent else None, frame.forming
-        high, low = (prior.high, prior.low) if prior else (None, None)
-        if forming is None or forming.close_time <= now:
-            known = reached(frame, period(timeframe, now)[0])
-            return FrameView(timeframe, None, None, None, None, high, low, known)
-        known = reached(frame, forming.open_time)
-        return FrameView(timeframe, forming.open, forming.high, forming.low, forming.close, high, low, known)
+    def _views(self, timeframes: Iterable[str], now: datetime) -> list[FrameView]:
+        return [self.state.frames[timeframe].view(now) for timeframe in timeframes]
 
     # ── history, gaps ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -195,43 +249,35 @@ class Scanner(Behaviour[ScannerState]):
             if not state.verified and not state.hole_open:
                 yield Send("history", LoadHistory(self.symbol, "the candles were older than the hole"))
             return
+        finer = Finer(message)
         for bars in message.frames:
             if bars.timeframe in state.frames:
-                yield from self._take(bars, message.as_of, now)
+                yield from self._take(bars, finer, message.as_of, now)
         state.as_of = message.as_of
         if state.joined:
             yield from self._verified(now)
 
-    def _take(self, bars: FrameBars, as_of: datetime, now: datetime) -> Iterator[Effect]:
+    def _take(self, bars: FrameBars, finer: Finer, as_of: datetime, now: datetime) -> Iterator[Effect]:
         """Build one timeframe from REST's bars, joined to what the feed has brought since they were taken."""
         old = self.state.frames[bars.timeframe]
         opened, closes = period(bars.timeframe, as_of)
         old.whole_from = opened if bars.whole else old.whole_from or closes
         newer = self.state.last_at is not None and self.state.last_at > as_of
-        seen = [*old.recent, *([old.forming.bar()] if old.forming else ())]
-        closed, forming = joined(bars, seen, newer=newer)
-        if forming is not None and forming.close_time + self._grace <= now:
-            closed.append(forming.bar())
-            forming = None
-        if not closed and forming is None:
+        found = rebuilt(old, bars, finer, self._rules, over=now - self._grace, newer=newer)
+        if found is None:
             return
-        frame = Frame(Series(self.symbol, bars.timeframe), forming, recent=closed[-RECENT:])
-        frame.whole_from, frame.repairs = old.whole_from, old.repairs + 1
-        frame.closed_until = closed[-1].close_time if closed else None
-        frame.revision = old.revision + 1 if old.closed_until == frame.closed_until is not None else 0
-        known = {bar.open_time: bar for bar in old.recent}
-        for bar in closed:
-            last = frame.series.close(bar, self._rules)
-            frame.setups = last.setups
-            new = old.closed_until is not None and bar.open_time >= old.closed_until
-            if new or bar.open_time in old.doubtful or known.get(bar.open_time, bar) != bar:
-                yield Send("journal", BarClosed(self.symbol, bar, last.type, True, 0 if new else frame.repairs))
+        frame, told = found
+        for closed, revision in told:
+            yield self._told(closed, verified=True, revision=revision)
         self.state.frames[bars.timeframe] = frame
-        self._late_before(forming.open_time if forming is not None else closed[-1].close_time)
-        if forming is not None:
-            yield self._timer(forming, now)
+        newest = frame.forming or frame.recent[-1]
+        if frame.forming is not None:
+            self._late_before(frame.forming.open_time)
+            yield self._timer(frame.forming, now)
+        else:
+            self._late_before(newest.close_time)
         if not newer:
-            self.state.last = (forming or closed[-1]).close
+            self.state.last = newest.close
 
     def _snapshot(self, now: datetime, message: Snapshot) -> Iterator[Effect]:
         """The subscription stands: meet the history at the start, end the hole after a reconnect."""
@@ -256,6 +302,8 @@ class Scanner(Behaviour[ScannerState]):
         """Trust no bar it may have touched. One that comes while a hole is open ends no sooner than that hole."""
         state = self.state
         state.verified, state.hole_until = False, now
+        for frame in state.frames.values():
+            frame.path = None
         state.hole_open = state.hole_open or message.reconnect
         state.hole_ending = not state.hole_open
         yield Send("entry_monitor", DataVerified(self.symbol, False))
@@ -268,11 +316,18 @@ class Scanner(Behaviour[ScannerState]):
         yield Send("entry_monitor", DataVerified(self.symbol, True))
         for timeframe in self.timeframes:
             yield from self._replace(timeframe, now, unseen(self.state.frames[timeframe]))
+        full, price = self.state.full, self.state.last
+        if full is not None and price is not None:
+            full.opened(self._views(FULL_FRAMES, now))
+            yield from look(full, self.symbol, now, price, self._hold)
 
 
-def frames_needed(rules: StratRules) -> tuple[str, ...]:
-    """Return the timeframes a scanner keeps, shortest first: those it detects on and those continuity looks at."""
-    wanted = set(rules.timeframes)
+def frames_needed(rules: StratRules, *, full: bool = True) -> tuple[str, ...]:
+    """Return the timeframes a scanner keeps, shortest first: those it detects on and those continuity looks at.
+
+    `full`: those of full timeframe continuity too.
+    """
+    wanted = {*rules.timeframes, *(FULL_FRAMES if full else ())}
     for timeframe in rules.timeframes:
         wanted.update(rules.continuity[timeframe][0])
     return tuple(timeframe for timeframe in TIMEFRAMES if timeframe in wanted)

@@ -11,11 +11,13 @@ from actors.history import HistoryActor, closed_wanted
 from actors.messages import FrameBars, History
 from actors.runtime.behaviour import Send
 from actors.scanner import frames_needed
-from atlas.cli.scan import Found, load, setups_now
+from atlas.cli.scan import Continuity, Found, load, setups_now
 from atlas.exchange.local import ExchangeOptions, LocalExchange, SyntheticMarket, listed
 from atlas.exchange.rest import Rest
 from atlas.market.bar import Bar
+from atlas.market.timeframes import period
 from atlas.rules import Rules, StratRules
+from atlas.strat.context import Context
 from tests.cli.command import Commands
 from tests.cli.conftest import PRODUCTS
 from tests.exchange.local.scene import START
@@ -145,3 +147,49 @@ def test_options_choose_products_and_timeframes(standing: LocalExchange, command
     assert {row["symbol"] for row in ended.json} == {PRODUCTS[1]}
     assert {row["timeframe"] for row in ended.json} <= {"4h", "1d"}
     assert tuple(ended.json[0]) == Found.__struct_fields__
+
+
+# ── labels, full continuity ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_labels_of_the_setup_bar_are_listed_with_their_names() -> None:
+    """The setup bar, 104 to 108, is inside the one before it; the day's 112 and 88 are no hours."""
+    long = found(bar(0, "107", "105", "106.5"))["long"]
+    assert long.context.mother_high == 110
+    assert "inside-mother" in long.labels
+    assert long.context.ladder == ()
+
+
+def test_independent_opens_and_full_continuity_are_of_now() -> None:
+    rules = Rules(strat=StratRules(timeframes=("1h",), continuity={"1h": (("1d", "1h"), 1)}))
+    closed = (bar(3, "105", "100", "104"), bar(2, "110", "102", "108"), bar(1, "108", "104", "106"))
+    for last, side in (("107.5", "long"), ("106.5", None)):
+        hour = Bar("1h", NOON, NOON + HOUR, Decimal("107"), Decimal("107.9"), Decimal("106"), Decimal(last), Decimal(5))
+        days = {name: Bar(name, *period(name, NOON), Decimal(100), Decimal(112), Decimal(88), Decimal(last), Decimal(9))
+                for name in ("1d", "1w", "1M")}  # fmt: skip
+        frames = (FrameBars("1h", closed, hour), *(FrameBars(name, (), one) for name, one in days.items()))
+        rows = list(setups_now(History("X", NOON + HOUR / 2, frames), rules))
+        assert {row.continuity.full for row in rows} == {side}
+        assert {row.continuity.opens for row in rows} == {2}
+
+
+def test_only_setups_with_all_the_labels_asked_for_are_listed(standing: LocalExchange, commands: Commands) -> None:
+    at = ("--set", f"exchange.rest_url={standing.rest_url}", "--timeframes", "15m,1h,4h,1d", "--json")
+    every = commands("scan", *at).json
+    names = sorted({name for row in every for name in row["labels"]})
+    assert names
+    for asked in ([names[0]], names[:2]):
+        some = commands("scan", "--label", ",".join(asked), *at).json
+        assert some == [row for row in every if set(asked) <= set(row["labels"])]
+
+
+def test_a_label_there_is_not_is_refused_before_anything_is_asked(commands: Commands) -> None:
+    ended = commands("scan", "--label", "hamer", "--set", "exchange.rest_url=http://127.0.0.1:9")
+    assert ended.code == 2
+    assert "hamer: there is no such label; use some of in-force, failed-2, hammer" in ended.err
+
+
+def test_the_help_names_every_key_of_the_json(commands: Commands) -> None:
+    said = commands("scan", "--help").out.replace("\n", " ").split("JSON keys:")[1]
+    keys = {word.strip("{}.") for word in said.split("Options:")[0].split()}
+    assert keys == {*Found.__struct_fields__, *Continuity.__struct_fields__, *Context.__struct_fields__}
