@@ -3,6 +3,9 @@
 One request for each message it handles, so that it answers its pulse between requests; the next step is a message to
 itself. What fails is tried again, with a growing and jittered pause, for ever. The exchange's clock is read before the
 candles: every trade up to `as_of` is then in them.
+
+The listing is read when `atlas.market.listing_schedule` says so, by the exchange's clock; the pause until then is wall
+time. (In compressed time readings are therefore rarer than hourly, and the calendar decides between them.)
 """
 
 import logging
@@ -12,12 +15,15 @@ from typing import Any, Protocol
 
 import msgspec
 
+from actors.history_listing import Listing, news, read_one
+from actors.history_missed import Downtime, following, step
 from actors.messages import Alert, FrameBars, History, HistoryFailed, LoadHistory, ProductsListed
 from actors.runtime.behaviour import AfterWall, Behaviour, Effect, Send
 from atlas.errors import AtlasError
 from atlas.exchange.rest import pages
 from atlas.market.aggregation import aggregate
 from atlas.market.bar import Bar
+from atlas.market.listing_schedule import next_reading
 from atlas.market.product import Product
 from atlas.market.timeframes import base_granularity, period
 
@@ -33,11 +39,6 @@ CLOSED_MONTHS = 24
 
 LONGEST_PAUSE = 60.0
 SHORTEST_PAUSE = 1.0
-REFRESH = 86_400.0
-"""Products are read again every day: margin rates and session times move (coinbase.md 3)."""
-REFRESH_WHILE_SHUT = 300.0
-"""While one is listed as closed it is read again soon: the listing overrules the calendar, so an old one would keep
-entries out long after the break."""
 
 
 class Market(Protocol):
@@ -63,7 +64,7 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class ListProducts(msgspec.Struct, frozen=True):
-    """Read the products again: every day, or after `failures` attempts in a row that failed."""
+    """Read the products again: it is time, or `failures` attempts in a row have failed."""
 
     failures: int = 0
 
@@ -79,27 +80,27 @@ class Load(msgspec.Struct):
     failures: int = 0
 
 
-class Listing(msgspec.Struct):
-    """The products on their way."""
-
-    products: tuple[Product, ...] = ()
-    failures: int = 0
-
-
 class HistoryState(msgspec.Struct):
-    """What is to be done, in order; products first. `turn` numbers the steps, `walking` says that one is under way."""
+    """What is to be done, in order; products first. `turn` numbers the steps, `walking` says that one is under way.
+
+    `known` are the products as listed before, in this process or an earlier one. `down` is the time in which ATLAS was
+    not there, while something open in it is not settled.
+    """
 
     loads: list[Load] = []
     listing: Listing | None = None
     turn: int = 0
     walking: bool = False
+    known: dict[str, Product] = {}
+    down: Downtime | None = None
 
 
 class HistoryActor(Behaviour[HistoryState]):
     """See the module. On a thread of its own; its role needs `tail=0`, since `receive` asks the exchange.
 
     `closed` is timeframe → closed bars wanted; `connect` makes the client, on the actor's own thread; `keep` is given
-    each listing, for the cache a start without the exchange falls back to; `jitter` gives numbers in [0, 1).
+    each listing, for the cache a start without the exchange falls back to; `expiry_days` is how long before its end a
+    product's expiry is announced, once a day; `jitter` gives numbers in [0, 1).
     """
 
     def __init__(
@@ -110,17 +111,19 @@ class HistoryActor(Behaviour[HistoryState]):
         *,
         jitter: Callable[[], float],
         keep: Callable[[tuple[Product, ...]], None] | None = None,
+        expiry_days: int = 14,
         state: HistoryState | None = None,
     ) -> None:
         self._product_ids = tuple(dict.fromkeys(product_ids))
         self._closed, self._connect, self._jitter, self._keep = dict(closed), connect, jitter, keep
+        self._expiry_days = expiry_days
         self._connected: Market | None = None
         self.state = state or HistoryState()
 
     # ── life ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def start(self, now: datetime) -> Iterator[Effect]:
-        """List the products, then load the candles of each."""
+        """List the products, settle what was missed, then load the candles of each."""
         self.state.listing = Listing()
         self.state.loads = [Load(product_id, "start") for product_id in self._product_ids]
         yield from self._walk()
@@ -162,7 +165,7 @@ class HistoryActor(Behaviour[HistoryState]):
     def _walk(self, pause: float = 0.0) -> Iterator[Effect]:
         """Arrange for the next step, if there is anything to do and none is under way."""
         state = self.state
-        if state.walking or (state.listing is None and not state.loads):
+        if state.walking or (state.listing is None and state.down is None and not state.loads):
             return
         state.walking = True
         state.turn += 1
@@ -176,6 +179,8 @@ class HistoryActor(Behaviour[HistoryState]):
         state.walking = False
         if state.listing is not None:
             yield from self._list(now, state.listing)
+        elif state.down is not None and not (state.down.again and state.loads):
+            yield from self._settle(state.down)
         elif state.loads:
             try:
                 yield from self._load(state.loads[0])
@@ -183,6 +188,20 @@ class HistoryActor(Behaviour[HistoryState]):
                 yield from self._failed(state.loads.pop(0), error)
                 return
         yield from self._walk()
+
+    def _settle(self, down: Downtime) -> Iterator[Effect]:
+        """Ask for what was missed while ATLAS was down. Nothing else is loaded before it is there."""
+        try:
+            missed = step(down, self._market())
+        except AtlasError as error:
+            for symbol in down.symbols:
+                yield Send("core", HistoryFailed(symbol, str(error)))
+            down.failures += 1
+            yield from self._walk(self._pause(down.failures - 1))
+            return
+        if missed is not None:
+            self.state.down = following(down, missed)
+            yield Send("core", missed)
 
     def _failed(self, load: Load, error: AtlasError) -> Iterator[Effect]:
         """Tell who waits, and try again after a pause, behind the others."""
@@ -200,22 +219,33 @@ class HistoryActor(Behaviour[HistoryState]):
         return self._connected
 
     def _list(self, now: datetime, listing: Listing) -> Iterator[Effect]:
-        """Read one product. A failure must not keep candles waiting, so the whole list is tried again later."""
+        """Read the clock or one product. A failure must not keep candles waiting: the whole list is tried again later.
+
+        A product that is not listed, or wrongly, keeps neither itself nor the others from being told.
+        """
+        state = self.state
         try:
-            product = self._market().product(self._product_ids[len(listing.products)])
+            if listing.as_of is None:
+                listing.as_of = self._market().time()
+                return
+            read_one(listing, self._product_ids[listing.asked], self._market().product)
         except AtlasError as error:
-            self.state.listing = None
+            state.listing = None
             if listing.failures == 0:
-                yield self._alert("products", now, f"The products could not be read: {error}")
+                yield _alert("products", now, f"The products could not be read: {error}")
             yield AfterWall(self._pause(listing.failures), ListProducts(listing.failures + 1))
             return
-        listing.products = (*listing.products, product)
-        if len(listing.products) == len(self._product_ids):
-            self.state.listing = None
-            yield Send("core", ProductsListed(listing.products))
-            shut = any(not product.session_open for product in listing.products)
-            yield AfterWall(REFRESH_WHILE_SHUT if shut else REFRESH, ListProducts())
-            yield from self._remember(now, listing.products)
+        if listing.asked < len(self._product_ids):
+            return
+        state.listing = None
+        products = listing.found(state.known)
+        yield Send("core", ProductsListed(products))
+        wait = next_reading(products, listing.as_of) - listing.as_of
+        yield AfterWall(wait.total_seconds(), ListProducts())
+        for told in news(listing, products, state.known, now, self._expiry_days):
+            yield Send("journal", told)
+        state.known = {product.id: product for product in products}
+        yield from self._remember(now, products)
 
     def _remember(self, now: datetime, products: tuple[Product, ...]) -> Iterator[Effect]:
         """Hand the listing to its cache, which is a convenience: whatever is wrong there stops nothing here."""
@@ -225,10 +255,7 @@ class HistoryActor(Behaviour[HistoryState]):
             self._keep(products)
         except Exception as error:
             _log.warning("the products could not be cached", exc_info=error)
-            yield self._alert("cache", now, f"The products could not be cached: {error}")
-
-    def _alert(self, name: str, now: datetime, text: str) -> Send:
-        return Send("journal", Alert(kind="history", name=f"{name}:{now:%Y%m%dT%H%M%S}", at=now, text=text))
+            yield _alert("cache", now, f"The products could not be cached: {error}")
 
     def _load(self, load: Load) -> Iterator[Effect]:
         if load.as_of is None:
@@ -245,6 +272,10 @@ class HistoryActor(Behaviour[HistoryState]):
         frames = tuple(frame_bars(timeframe, n, load.fetched, as_of) for timeframe, n in self._closed.items())
         self.state.loads.pop(0)
         yield Send("core", History(load.symbol, as_of, frames, load.reason))
+
+
+def _alert(name: str, now: datetime, text: str) -> Send:
+    return Send("journal", Alert(kind="history", name=f"{name}:{now:%Y%m%dT%H%M%S}", at=now, text=text))
 
 
 def closed_wanted(timeframes: Iterable[str]) -> dict[str, int]:

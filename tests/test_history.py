@@ -11,8 +11,6 @@ from typing import Any
 import pytest
 
 from actors.history import (
-    REFRESH,
-    REFRESH_WHILE_SHUT,
     HistoryActor,
     HistoryState,
     ListProducts,
@@ -22,7 +20,8 @@ from actors.history import (
     frame_bars,
     requests,
 )
-from actors.messages import Alert, History, HistoryFailed, LoadHistory, ProductsListed
+from actors.history_missed import Downtime
+from actors.messages import Alert, History, HistoryFailed, LoadHistory, Missed, ProductsListed
 from actors.runtime.behaviour import AfterWall, Effect, Role, Send
 from actors.runtime.post import Post, Sink
 from actors.runtime.threads import OwnThread
@@ -82,9 +81,9 @@ class Desk:
         self.carry(iter(self.actor.receive(START, message)))
 
     def elapse(self) -> list[float]:
-        """Let every timer so far run out, but the daily one; return their seconds."""
-        due = [timer for timer in self.timers if timer.seconds != REFRESH]
-        self.timers = [timer for timer in self.timers if timer.seconds == REFRESH]
+        """Let every timer so far run out, but that of the next listing; return their seconds."""
+        due = [timer for timer in self.timers if timer.message != ListProducts()]
+        self.timers = [timer for timer in self.timers if timer.message == ListProducts()]
         for timer in due:
             self.tell(timer.message)
         return [timer.seconds for timer in due]
@@ -111,10 +110,21 @@ def test_at_the_start_products_are_listed_and_every_product_is_loaded(local: Loc
         made.start()
     assert [to for to, _ in made.heard] == ["core"] * 3
     products = made.of(ProductsListed)[0].products
-    assert [product.id for product in products] == [BTC, BIP]
+    assert [(product.id, product.as_of) for product in products] == [(BTC, START), (BIP, START)]
     assert kept == [products]
     assert [(history.symbol, history.reason) for history in made.of(History)] == [(BTC, "start"), (BIP, "start")]
-    assert made.timers == [AfterWall(REFRESH, ListProducts())]
+
+
+def test_the_listing_is_read_again_when_the_schedule_says_by_the_exchanges_clock(local: LocalExchange) -> None:
+    with desk(local.rest_url, {"1h": 5}, (BTC, BIP)) as made:
+        made.start()
+        assert made.timers == [AfterWall(38 * 60.0, ListProducts())]  # From 13:20 until 13:58.
+        made.timers.clear()
+        made.tell(ListProducts())
+    assert len(made.of(ProductsListed)) == 2
+    assert len(made.of(History)) == 2
+    assert made.timers == [AfterWall(38 * 60.0, ListProducts())]
+    assert not made.of(Alert)
 
 
 def test_a_listing_read_in_the_break_is_read_again_soon() -> None:
@@ -124,7 +134,7 @@ def test_a_listing_read_in_the_break_is_read_again_soon() -> None:
     with LocalExchange(market, options) as exchange, desk(exchange.rest_url, {"1h": 5}, (BIP,)) as made:
         made.start()
     assert not made.of(ProductsListed)[0].products[0].session_open
-    assert made.timers == [AfterWall(REFRESH_WHILE_SHUT, ListProducts())]
+    assert made.timers == [AfterWall(60.0, ListProducts())]
 
 
 def test_each_frame_has_its_closed_bars_and_the_forming_one_as_of_the_exchanges_clock(local: LocalExchange) -> None:
@@ -292,7 +302,7 @@ def test_one_products_failure_does_not_keep_the_others() -> None:
 
 
 def test_candles_come_though_the_listing_fails_and_the_listing_is_tried_again() -> None:
-    refused = [True, True]
+    refused = [True] * 6  # Two readings, three attempts each.
 
     def route(request: Request) -> Reply:
         if request.path.endswith("/time"):
@@ -300,7 +310,7 @@ def test_candles_come_though_the_listing_fails_and_the_listing_is_tried_again() 
         if request.path.endswith("/candles"):
             return of_json({"candles": []})
         if refused and refused.pop():
-            return Reply(404, b'{"error":"NOT_FOUND"}')
+            return Reply(503, b"maintenance")
         return of_json(json.loads(SPOT))
 
     with RestServer(route) as server, desk(server.url, {"1h": 5}) as made:
@@ -310,8 +320,8 @@ def test_candles_come_though_the_listing_fails_and_the_listing_is_tried_again() 
         pauses = [made.elapse(), made.elapse()]
     assert pauses == [[2.0], [4.0]]
     assert len(made.of(ProductsListed)) == 1
-    assert ["BTC-USD" in alert.text for alert in made.of(Alert)] == [True]
-    assert made.timers == [AfterWall(REFRESH, ListProducts())]
+    assert ["503" in alert.text for alert in made.of(Alert)] == [True]
+    assert made.timers == [AfterWall(38 * 60.0, ListProducts())]
 
 
 SPOT = """{"product_id":"BTC-USD","product_type":"SPOT","base_currency_id":"BTC","price_increment":"0.01",
@@ -358,3 +368,40 @@ def test_on_its_own_thread_it_loads_answers_and_stops(local: LocalExchange) -> N
     assert actor.stop(timeout=PATIENCE)
     assert [type(message) for message in core.messages] == [ProductsListed, History, History]
     assert not post.dead_letters
+
+
+# ── what was missed ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_was_missed_comes_first_and_once_more_when_all_is_loaded(local: LocalExchange) -> None:
+    after = START - timedelta(hours=7, seconds=20)
+    down = Downtime((BIP,), after, since=after + timedelta(seconds=5))
+    with desk(local.rest_url, {"1h": 5}, (BTC, BIP), state=HistoryState(down=down)) as made:
+        made.start()
+    assert [type(message) for _, message in made.heard] == [ProductsListed, Missed, History, History, Missed]
+    first, second = made.of(Missed)
+    assert (first.after, first.since, first.until, first.last) == (after, down.since, START, False)
+    assert (second.after, second.since, second.until, second.last) == (START, down.since, START, True)
+    opens = [bar.open_time for bar in first.candles[BIP]]
+    assert len(opens) > PAGE
+    assert opens == sorted(set(opens))
+    assert opens[0] <= after
+    assert opens[-1] <= START
+    assert made.actor.state.down is None
+
+
+def test_a_failure_there_keeps_everything_else_waiting() -> None:
+    """Else the candles would carry market time past what is not settled yet."""
+    def answer(request: Request) -> Reply:
+        if request.path.endswith("/time"):
+            return of_json({"iso": "2029-03-07T13:20:00Z", "epochSeconds": "1867584000"})
+        return Reply(400, b"{}")
+
+    with RestServer(answer) as server:
+        down = Downtime((BIP,), START - timedelta(minutes=3), START - timedelta(minutes=3))
+        with desk(server.url, {"1h": 5}, (BIP,), state=HistoryState(down=down)) as made:
+            made.start()
+            assert made.of(History) == made.of(Missed) == []
+            assert [failed.symbol for failed in made.of(HistoryFailed)] == [BIP]
+            made.elapse()
+            assert len(made.of(HistoryFailed)) == 2

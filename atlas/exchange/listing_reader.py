@@ -22,8 +22,8 @@ def read_product(listed: Mapping[str, Any]) -> Product:
     """Return the product of one JSON object of the listing.
 
     `tick` is `price_increment` (for futures `quote_increment` is not the tick). The hourly funding rate is the outer
-    one of `future_product_details`, the one in `perpetual_details` is always empty. `session_open` is False also while
-    trading is suspended.
+    one of `future_product_details`, the one in `perpetual_details` is always empty. `suspended` names the flags by
+    which the exchange has stopped trading.
 
     Raises:
         UnknownProduct: a needed field is missing or wrong; names product and field.
@@ -93,8 +93,8 @@ def _spot(entry: _Entry) -> Product:
         size_increment=entry.positive("base_increment"),
         min_size=entry.positive("base_min_size"),
         max_size=entry.positive("base_max_size"),
-        session_open=not _suspended(entry),
         tick_assumed=_tick_assumed(entry),
+        suspended=_suspended(entry),
     )
 
 
@@ -114,14 +114,15 @@ def _future(entry: _Entry) -> Product:
         funding_rate=_funding_rate(details),
         expiry=details.time("contract_expiry"),
         twenty_four_seven=details.flag("twenty_four_by_seven"),
-        session_open=session.flag("is_session_open") and not _suspended(entry),
+        session_open=session.flag("is_session_open"),
         maintenance=_maintenance(session),
         tick_assumed=_tick_assumed(entry),
+        suspended=_suspended(entry),
     )
 
 
-def _suspended(entry: _Entry) -> bool:
-    return any(entry.fields.get(field) is True for field in _SUSPENDED)
+def _suspended(entry: _Entry) -> str:
+    return ", ".join(field for field in _SUSPENDED if entry.fields.get(field) is True)
 
 
 def _margin(details: _Entry) -> MarginRates:
@@ -149,7 +150,10 @@ def _maintenance(session: _Entry) -> tuple[datetime, datetime] | None:
     if not session.has("maintenance"):
         return None
     window = session.inner("maintenance")
-    return window.time("start_time"), window.time("end_time")
+    begins, ends = window.time("start_time"), window.time("end_time")
+    if ends <= begins:
+        raise window.fault("end_time", window.fields.get("end_time"))
+    return begins, ends
 
 
 def _tick_assumed(entry: _Entry) -> bool:

@@ -7,7 +7,7 @@ any time, new channels and new fields, is tolerated; what it already has must be
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -93,8 +93,30 @@ class ErrorFrame(Frame, frozen=True):
     message: str
 
 
+class BookLevel(msgspec.Struct, frozen=True, rename={"price": "price_level", "size": "new_quantity"}):
+    """One level of a book: `size` is its whole quantity now, 0 deletes it. The ask side is called offer."""
+
+    side: Literal["bid", "offer"]
+    price: Decimal
+    size: Decimal
+
+
+class BookEvent(msgspec.Struct, frozen=True, rename={"kind": "type", "levels": "updates"}):
+    """The whole book of a product (snapshot, not sorted), or changes of it (update)."""
+
+    kind: str
+    product_id: str
+    levels: tuple[BookLevel, ...]
+
+
+class Level2(Frame, frozen=True):
+    """Books; the channel is subscribed to as level2 and comes as l2_data."""
+
+    events: tuple[BookEvent, ...]
+
+
 class ChannelFrame(Frame, frozen=True):
-    """A frame of a channel the feed does not subscribe to: level2, candles, status, user, futures_balance_summary."""
+    """A frame of a channel the feed does not subscribe to: candles, status, user, futures_balance_summary."""
 
     events: tuple[ChannelEvent, ...]
 
@@ -166,6 +188,10 @@ class _WireSubscriptions(_Envelope, tag="subscriptions", kw_only=True):
     events: tuple[_WireHeld, ...]
 
 
+class _WireLevel2(_Envelope, tag="l2_data", kw_only=True):
+    events: tuple[BookEvent, ...]
+
+
 class _Head(msgspec.Struct):
     channel: str | None = None
     type: str | None = None
@@ -175,8 +201,8 @@ class _Head(msgspec.Struct):
     reason: str = ""
 
 
-_Typed = _WireTrades | _WireTickers | _WireTickerBatch | _WireHeartbeats | _WireSubscriptions
-_TYPED_CHANNELS = frozenset({"market_trades", "ticker", "ticker_batch", "heartbeats", "subscriptions"})
+_Typed = _WireTrades | _WireTickers | _WireTickerBatch | _WireHeartbeats | _WireSubscriptions | _WireLevel2
+_TYPED_CHANNELS = frozenset({"market_trades", "ticker", "ticker_batch", "heartbeats", "subscriptions", "l2_data"})
 _typed: msgspec.json.Decoder[_Typed] = msgspec.json.Decoder(_Typed)
 _head = msgspec.json.Decoder(_Head)
 
@@ -216,6 +242,12 @@ def _from_typed(wire: _Typed) -> Frame:
         case _WireTickerBatch():
             tickers = tuple(_ticker(t) for event in wire.events for t in event.tickers)
             return Tickers("ticker_batch", at, sequence, tickers)
+        case _WireLevel2():
+            for changed in wire.events:
+                for level in changed.levels:
+                    sane(level.price, "price_level")
+                    sane(level.size, "new_quantity", zero=True)
+            return Level2("l2_data", at, sequence, wire.events)
 
 
 def _trades(event: _WireTradesEvent) -> TradesEvent:

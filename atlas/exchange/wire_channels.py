@@ -6,28 +6,11 @@ Decoded without haste: "" becomes None, times become aware UTC datetimes, and ms
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from atlas.exchange.times import parse_time, parse_unix
-
-
-class BookLevel(msgspec.Struct, frozen=True):
-    """One level of a book: `new_quantity` is absolute, 0 deletes. The ask side is called offer."""
-
-    side: Literal["bid", "offer"]
-    event_time: datetime
-    price_level: Decimal
-    new_quantity: Decimal
-
-
-class Level2Event(msgspec.Struct, frozen=True):
-    """The whole book of a product (snapshot, not sorted) or changes of it (update)."""
-
-    type: str
-    product_id: str
-    updates: tuple[BookLevel, ...]
 
 
 class FiveMinuteCandle(msgspec.Struct, frozen=True):
@@ -161,9 +144,9 @@ class FuturesBalanceEvent(msgspec.Struct, frozen=True):
     fcm_balance_summary: FuturesBalance
 
 
-ChannelEvent = Level2Event | CandlesEvent | StatusEvent | UserEvent | FuturesBalanceEvent
+ChannelEvent = CandlesEvent | StatusEvent | UserEvent | FuturesBalanceEvent
 
-_TIMES = frozenset({"event_time", "creation_time", "end_time", "start_time"})
+_TIMES = frozenset({"creation_time", "end_time", "start_time"})
 
 
 def _cleaned(node: Any, key: str = "") -> Any:
@@ -192,7 +175,6 @@ def _decoder(event: type[ChannelEvent]) -> Callable[[Any], tuple[ChannelEvent, .
 
 
 DECODERS: dict[str, Callable[[Any], tuple[ChannelEvent, ...]]] = {
-    "l2_data": _decoder(Level2Event),
     "candles": _decoder(CandlesEvent),
     "status": _decoder(StatusEvent),
     "user": _decoder(UserEvent),

@@ -21,8 +21,9 @@ class Product(msgspec.Struct, frozen=True):
 
     `tick` is the price increment. `contract_size` is in units of `underlying`; 1 for spot. `size_increment` is the
     smallest step of an order: 1 contract for futures, the base increment for spot. `funding_rate` is per hour, None
-    when the exchange gives none. `expiry` is None for spot. `trading` is False while the exchange has it disabled or
-    its session closed.
+    when the exchange gives none. `expiry` is None for spot. `session_open` is what the listing said at `as_of` (the
+    exchange's clock; None: not read from a listing), `suspended` why trading is stopped, "" while it is not.
+    `maintenance` is an announced window [start, end). `tick_assumed` marks a tick that is nobody's statement.
     """
 
     id: str
@@ -40,3 +41,5 @@ class Product(msgspec.Struct, frozen=True):
     session_open: bool = True
     maintenance: tuple[datetime, datetime] | None = None
     tick_assumed: bool = False
+    suspended: str = ""
+    as_of: datetime | None = None

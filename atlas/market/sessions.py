@@ -1,7 +1,8 @@
 """When a product can be traded: the breaks of the derivatives exchange (CDE), and the maintenance a listing announces.
 
 Rules are New York wall-clock times, so they move in UTC with daylight saving (lessons 60, 94). Facts: the exchange's
-market hours as in coinbase.md 3, where they stand in Chicago time, one hour behind New York all year.
+market hours as in coinbase.md 3, where they stand in Chicago time, one hour behind New York all year. A break moved by
+a holiday is announced nowhere; only whether the session is open now is listed, and that word overrules the calendar.
 """
 
 from datetime import UTC, date, datetime, time, timedelta
@@ -10,6 +11,9 @@ from zoneinfo import ZoneInfo
 from atlas.market.product import Product
 
 NEW_YORK = ZoneInfo("America/New_York")
+
+INSTANT = timedelta(microseconds=1)
+"""The shortest interval there is."""
 
 Break = tuple[datetime, datetime]
 """A half-open UTC interval in which a product does not trade."""
@@ -78,16 +82,35 @@ def inside_break(product: Product, start: datetime, end: datetime) -> bool:
 def closed_reason(product: Product, at: datetime) -> str | None:
     """Return why the product cannot be traded at that instant, for people; None when it can.
 
-    The listing overrules the calendar where it says closed (a break moved by a holiday). Where it says open the
-    calendar still holds, because a listing is read once a day and would be hours old.
+    What the listing says of the session overrules the calendar, open or closed, until the calendar next changes; from
+    then on the calendar holds, until the listing is read again (`listing_schedule` reads it just after every change).
     """
-    if not product.session_open:
-        return "the exchange lists the session as closed"
+    if product.suspended:
+        return f"trading is suspended: {product.suspended}"
     if product.expiry is not None and at >= product.expiry:
         return f"expired {product.expiry:%Y-%m-%d %H:%M} UTC"
-    for begins, ends in breaks(product, at, at + timedelta(microseconds=1)):
+    if product.as_of is None:
+        if not product.session_open:
+            return "the exchange lists the session as closed"
+    elif not _changes_between(product, product.as_of, at):
+        told = f"the exchange lists the session as closed, as of {product.as_of:%a %H:%M} UTC"
+        return None if product.session_open else told
+    for begins, ends in breaks(product, at, at + INSTANT):
         return f"break {begins:%a %H:%M}–{ends:%a %H:%M} UTC"
     return None
+
+
+def _changes_between(product: Product, one: datetime, other: datetime) -> bool:
+    """Return whether a break begins or ends later than the earlier instant and not later than the other."""
+    after, until = min(one, other), max(one, other)
+    edges = (edge for gap in breaks(product, after, until + INSTANT) for edge in gap)
+    return any(after < edge <= until for edge in edges)
+
+
+def closed_out_of_turn(product: Product) -> bool:
+    """Return whether the listing, when it was read, said closed where the calendar has no break."""
+    read = product.as_of
+    return not product.session_open and (read is None or not breaks(product, read, read + INSTANT))
 
 
 def is_open(product: Product, at: datetime) -> bool:

@@ -13,7 +13,12 @@ from hypothesis import strategies as st
 from atlas.errors import ConfigurationError, DataError, InternalError
 from atlas.market.aggregation import FormingBar, aggregate
 from atlas.market.bar import Bar
+from atlas.market.candle_bars import read_bars, read_columns
 from atlas.market.timeframes import TIMEFRAMES, finer, period
+from atlas.rules import StratRules
+from atlas.strat.bar_types import BarType
+from atlas.strat.series import Series
+from atlas.strat.setup import Setup
 
 DAY = datetime(2026, 5, 8, tzinfo=UTC)
 LEVELS = st.integers(180, 220).map(lambda halves: halves / 2)
@@ -134,6 +139,53 @@ def test_one_step_equals_many(bars: list[Bar], timeframe: str, data: st.DataObje
     in_two = aggregate(steps, timeframe, starts_whole=True, complete_until=bars[-1].close_time)
     assert in_two == aggregate(bars, timeframe, starts_whole=True)
 
+
+def frames_between(timeframe: str) -> list[str]:
+    """Every frame from minutes to `timeframe` of which each adds up to the next, finest first."""
+    chain = [timeframe]
+    while chain[0] != "1m":
+        chain.insert(0, finer(chain[0])[0])
+    return chain
+
+
+def allowed(timeframe: str, bars: list[Bar]) -> list[tuple[BarType | None, tuple[Setup, ...]]]:
+    series = Series("X", timeframe)
+    return [(closed.type, closed.setups) for closed in (series.close(bar, StratRules()) for bar in bars)]
+
+
+def test_the_frames_between_are_all_that_add_up() -> None:
+    assert frames_between("12h") == ["1m", "5m", "15m", "30m", "1h", "2h", "6h", "12h"]
+    assert frames_between("1w")[-3:] == ["12h", "1d", "1w"]
+    assert frames_between("1M")[-3:] == ["12h", "1d", "1M"]
+    assert frames_between("4h") == ["1m", "5m", "15m", "30m", "1h", "2h", "4h"]
+
+
+@given(minutes(), st.sampled_from(TIMEFRAMES[1:]))
+def test_types_and_setups_agree_in_one_step_and_through_every_frame_between(bars: list[Bar], timeframe: str) -> None:
+    steps = bars
+    for name in frames_between(timeframe)[1:]:
+        closed, forming = aggregate(steps, name, starts_whole=True, complete_until=bars[-1].close_time)
+        steps = [*closed, *([forming] if forming else [])]
+    at_once, still_forming = aggregate(bars, timeframe, starts_whole=True)
+    assert (closed, forming) == (at_once, still_forming)
+    assert allowed(timeframe, closed) == allowed(timeframe, at_once)
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("timeframe", ["15m", "4h", "6h", "12h", "1d", "1w"])
+def test_real_minutes_agree_in_one_step_and_through_every_frame_between(shared: Path, timeframe: str) -> None:
+    path = shared / "data" / "ohlcv" / "binance-perp_BTC-USDT_1m_2023-07_08.csv.gz"
+    read = read_columns(path)
+    bars = read.bars()
+    assert bars[0].open_time.minute == 13, "begins within every bucket"
+    steps = bars
+    for name in frames_between(timeframe)[1:]:
+        closed, forming = aggregate(steps, name, starts_whole=False, complete_until=bars[-1].close_time)
+        steps = [*closed, *([forming] if forming else [])]
+    found = read_bars(path, timeframe)
+    assert (found.closed, found.forming) == (closed, forming)
+    assert len(closed) > 2
+    assert allowed(timeframe, found.closed) == allowed(timeframe, closed)
 
 @given(minutes(), st.sampled_from(TIMEFRAMES))
 def test_dropping_the_partial_first_bucket_changes_no_other(bars: list[Bar], timeframe: str) -> None:

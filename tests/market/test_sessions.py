@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atlas.market.product import Product
 from atlas.market.products import built_in
-from atlas.market.sessions import breaks, closed_reason, inside_break, is_open, overlaps_break
+from atlas.market.sessions import breaks, closed_out_of_turn, closed_reason, inside_break, is_open, overlaps_break
 
 BIP = built_in("BIP-20DEC30-CDE")
 SPOT = built_in("BTC-USD")
@@ -76,6 +77,64 @@ def test_maintenance_of_the_listing_closes_any_product() -> None:
 def test_a_session_the_exchange_lists_as_closed_is_closed_whatever_the_calendar_says() -> None:
     closed = msgspec.structs.replace(BIP, session_open=False)
     assert closed_reason(closed, utc("2026-07-15 12:00")) == "the exchange lists the session as closed"
+
+
+def listed_at(as_of: str, *, open_: bool) -> Product:
+    """BIP as a listing read at that time had it."""
+    return msgspec.structs.replace(BIP, session_open=open_, as_of=utc(as_of))
+
+
+@pytest.mark.parametrize(
+    ("at", "open_"),
+    [
+        ("2026-12-24 21:59:59", True),
+        ("2026-12-24 22:00:06", False),
+        ("2026-12-24 22:30:00", False),
+        ("2026-12-25 21:59:59", False),
+        ("2026-12-25 22:00:00", False),
+        ("2026-12-25 23:00:00", True),
+    ],
+)
+def test_what_the_listing_says_holds_until_the_calendar_changes(at: str, open_: bool) -> None:
+    """Christmas of 2026 is a Friday: the break comes on Thursday, of which only the listing tells."""
+    thursday = listed_at("2026-12-24 22:00:05", open_=False)
+    before = listed_at("2026-12-24 21:58:00", open_=True)
+    assert is_open(before if at < "2026-12-24 22:00:05" else thursday, utc(at)) is open_
+
+
+def test_a_session_listed_as_open_within_the_usual_break_is_open() -> None:
+    holiday = listed_at("2026-12-25 22:00:05", open_=True)
+    assert is_open(holiday, utc("2026-12-25 22:00:05"))
+    assert is_open(holiday, utc("2026-12-25 22:59:59"))
+    stale = listed_at("2026-12-25 21:58:00", open_=True)
+    assert closed_reason(stale, utc("2026-12-25 22:30:00")) == "break Fri 22:00–Fri 23:00 UTC"
+
+
+def test_a_listing_read_in_the_break_does_not_keep_the_session_closed_after_it() -> None:
+    in_the_break = listed_at("2026-07-17 21:00:05", open_=False)
+    assert closed_reason(in_the_break, utc("2026-07-17 21:30")) == (
+        "the exchange lists the session as closed, as of Fri 21:00 UTC"
+    )
+    assert is_open(in_the_break, utc("2026-07-17 22:00"))
+    late_opening = listed_at("2026-07-17 22:00:05", open_=False)
+    assert not is_open(late_opening, utc("2026-07-17 22:03"))
+
+
+def test_a_listing_read_a_moment_ahead_of_the_feed_counts_already() -> None:
+    assert not is_open(listed_at("2026-07-15 12:00:03", open_=False), utc("2026-07-15 12:00:01"))
+    assert is_open(listed_at("2026-07-17 21:00:05", open_=False), utc("2026-07-17 20:59:59"))
+
+
+def test_suspended_trading_is_closed_for_as_long_as_it_is_listed_so() -> None:
+    paused = msgspec.structs.replace(BIP, suspended="trading_disabled", as_of=utc("2026-07-15 12:00"))
+    for later in ("2026-07-15 12:01", "2026-07-19 12:00"):
+        assert closed_reason(paused, utc(later)) == "trading is suspended: trading_disabled"
+
+
+def test_only_a_session_closed_without_a_break_of_the_calendar_is_closed_out_of_turn() -> None:
+    assert closed_out_of_turn(listed_at("2026-12-24 22:00:05", open_=False))
+    assert not closed_out_of_turn(listed_at("2026-07-17 21:00:05", open_=False))
+    assert not closed_out_of_turn(listed_at("2026-07-15 12:00", open_=True))
 
 
 def test_an_expired_contract_is_closed() -> None:

@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atlas.errors import ConfigurationError
-from atlas.market.timeframes import GRANULARITIES, TIMEFRAMES, base_granularity, finer, period, require, seconds
+from atlas.market.timeframes import (
+    GRANULARITIES,
+    TIMEFRAMES,
+    base_granularity,
+    finer,
+    period,
+    period_end,
+    require,
+    seconds,
+)
 
 MOMENTS = st.datetimes(datetime(1969, 6, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001  made UTC by timezones
 
@@ -59,6 +68,13 @@ def test_period_contains_its_moment_and_is_the_same_from_its_open(at: datetime, 
     else:
         assert (opened.day, closes.day) == (1, 1)
         assert timedelta(days=28) <= closes - opened <= timedelta(days=31)
+
+
+@given(MOMENTS, st.sampled_from(TIMEFRAMES))
+def test_a_period_ends_where_the_period_from_its_open_does(at: datetime, timeframe: str) -> None:
+    opened, closes = period(timeframe, at)
+    assert period_end(timeframe, opened) == closes
+    assert period_end(timeframe, closes) == period(timeframe, closes)[1]
 
 
 @given(MOMENTS, st.sampled_from(TIMEFRAMES))

@@ -18,9 +18,11 @@ from atlas.exchange.local.instants import MINUTE, NS, US, to_datetime
 from atlas.exchange.local.market import FIRST_TRADE_ID, MarketTrade, MinuteRows
 from atlas.exchange.local.products import ListedProduct
 from atlas.exchange.local.step import Step
+from atlas.market.candle_file import COLUMNS as CANDLE_COLUMNS
 from atlas.market.candle_file import CandleFile, read_candles
 from atlas.market.number_columns import read_header
 from atlas.market.path import POINTS, candle_paths
+from atlas.market.trade_file import COLUMNS as TRADE_COLUMNS
 from atlas.market.trade_file import TradeFile, read_trades
 
 _MOST_LOTS = 2**61
@@ -90,8 +92,7 @@ def read_market(
     """
     sources: list[tuple[ListedProduct, CandleFile | TradeFile]] = []
     for path, product in files:
-        header = read_header(path)
-        file: CandleFile | TradeFile = read_trades(path) if {"price", "size"} <= set(header) else _minutes(path)
+        file = _read(path)
         sources.append((product if round_to_tick else product.with_tick(file.tick), file))
     first = min(_first(file) for _, file in sources) if start is None else start
     last = max(_last(file) for _, file in sources) if end is None else end
@@ -113,6 +114,18 @@ def read_market(
         stretch = PlayedTrades(trades.times[cut], trades.ticks[cut], trades.lots[cut], trades.bought[cut])
         played.append(PlayedProduct(product, rows.cut(0, first // MINUTE * _MINUTE_S), stretch))
     return PlayedMarket(played, first, last, seed)
+
+
+def _read(path: Path) -> CandleFile | TradeFile:
+    header = read_header(path)
+    if set(TRADE_COLUMNS) <= set(header):
+        return read_trades(path)
+    if set(CANDLE_COLUMNS) <= set(header):
+        return _minutes(path)
+    raise DataError(
+        f"{path}, line 1: '{','.join(header)[:80]}' names neither the columns of candles ({','.join(CANDLE_COLUMNS)}) "
+        f"nor those of trades ({','.join(TRADE_COLUMNS)}); name them so"
+    )
 
 
 def _minutes(path: Path) -> CandleFile:
