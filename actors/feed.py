@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from actors.feed_books import Books
 from actors.feed_clock import believe, plausible, release
 from actors.feed_reader import Connected, Disconnected, FrameArrived, Line
 from actors.feed_state import Best, Connection, FeedOptions, FeedState, by_canonical, canonical, listed, missing
@@ -19,6 +20,7 @@ from actors.feed_trades import Printed, Quotes, TradeMemory, leave, printed, tak
 from actors.messages import (
     Alert,
     DeadLetter,
+    Depth,
     FeedDown,
     FeedUp,
     Gap,
@@ -35,6 +37,7 @@ from atlas.exchange.wire import (
     ErrorFrame,
     Frame,
     Heartbeat,
+    Level2,
     MarketTrades,
     Subscriptions,
     Tickers,
@@ -59,7 +62,8 @@ class Feed(Behaviour[FeedState]):
     """See the module. Lives on a thread of its own, under the name `feed`.
 
     `line` is the socket; its calls may be repeated, so a rebuild by replaying messages touches nothing. `jitter` gives
-    numbers in [0, 1).
+    numbers in [0, 1). `booked` are the products whose order book is kept, `levels` how much of it the core is told. The
+    books are no part of the state: a crash ends the connection they belong to.
     """
 
     def __init__(
@@ -69,9 +73,12 @@ class Feed(Behaviour[FeedState]):
         *,
         jitter: Callable[[], float],
         options: FeedOptions = FeedOptions(),  # noqa: B008  immutable
+        booked: Iterable[str] = (),
+        levels: int = 0,
         state: FeedState | None = None,
     ) -> None:
         self._product_ids = tuple(dict.fromkeys(product_ids))
+        self._booked, self._levels, self._books = tuple(dict.fromkeys(booked)), levels, Books(levels)
         self._symbols = by_canonical(self._product_ids)
         self._line, self._jitter, self._options = line, jitter, options
         self.state = state or FeedState()
@@ -127,7 +134,7 @@ class Feed(Behaviour[FeedState]):
                     yield Send("core", Gap(symbol, memory.newest if memory else None, reason, reconnect=True))
         for memory in state.memories.values():
             leave(memory)
-        state.connection = Connection(state.connection.number + 1)
+        state.connection, self._books = Connection(state.connection.number + 1), Books(self._levels)
         yield AfterWall(self._options.backoff(state.failures, self._jitter()), Reconnect(state.connection.number))
         state.failures += 1
 
@@ -152,6 +159,8 @@ class Feed(Behaviour[FeedState]):
                     yield from self._judged(now, message.wall, trades)
             case Tickers(channel="ticker"):
                 yield from self._tickers(now, frame)
+            case Level2():
+                self._books.take(frame)
             case Heartbeat():
                 yield from self._heartbeat(now, message.wall, frame)
             case Subscriptions():
@@ -183,7 +192,7 @@ class Feed(Behaviour[FeedState]):
         if connection.up_since is not None or connection.connected is None or isinstance(frame, Subscriptions):
             return None
         if wall - connection.connected > timedelta(seconds=options.acknowledge_seconds):
-            return f"not acknowledged: {listed(missing(connection.acknowledged, self._product_ids))}"
+            return f"not acknowledged: {listed(self._lacking(connection.acknowledged))}"
         return None
 
     def _malformed(self, now: datetime, raw: bytes, reason: str) -> Iterator[Effect]:
@@ -198,7 +207,7 @@ class Feed(Behaviour[FeedState]):
         """Up when everything asked for is acknowledged; ids the exchange does not know it leaves out in silence."""
         state, connection = self.state, self.state.connection
         connection.acknowledged = frame.channels
-        lacking = missing(frame.channels, self._product_ids)
+        lacking = self._lacking(frame.channels)
         if not lacking:
             if connection.up_since is None:
                 connection.up_since, state.down_reason = wall, None
@@ -211,6 +220,9 @@ class Feed(Behaviour[FeedState]):
             now, "missing", f"The exchange does not acknowledge {listed(lacking)}: correct exchange.products"
         )
         yield from self._lose(now, reason)
+
+    def _lacking(self, acknowledged: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        return missing(acknowledged, self._product_ids, self._booked)
 
     # ── quotes ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -266,9 +278,12 @@ class Feed(Behaviour[FeedState]):
             state.newest = max(state.newest or newest.time, newest.time)
             if state.newest > now:  # Whether the exchange is behind, heartbeats tell; a quiet product's trade is old.
                 yield from self._measure_drift(now)
+        book = self._books.news(product_id) if new.ticks and not trades.snapshot else None
         for symbol in self._symbols[product_id]:
             if new.lost is not None:
                 yield Send("core", Gap(symbol, new.since, new.lost))
+            if book is not None:
+                yield Send("core", Depth(symbol, *book))
             if new.ticks:
                 yield Send("core", Trades(symbol, new.ticks, "snapshot" if trades.snapshot else "feed"))
         if new.ticks and not trades.snapshot:

@@ -101,20 +101,27 @@ def by_canonical(product_ids: Iterable[str]) -> dict[str, tuple[str, ...]]:
     return names
 
 
-def subscriptions(product_ids: Iterable[str]) -> tuple[Subscription, ...]:
-    """Return what to ask for. Trades come last: by then heartbeats run and the best bid and ask are known."""
-    ids = tuple(dict.fromkeys(product_ids))
-    return Subscription("heartbeats"), Subscription("ticker", ids), Subscription("market_trades", ids)
+def subscriptions(product_ids: Iterable[str], booked: Iterable[str] = ()) -> tuple[Subscription, ...]:
+    """Return what to ask for, `booked` being the products whose order book is wanted.
+
+    Trades come last: by then heartbeats run, and the best bid and ask and the books are known.
+    """
+    ids, books = tuple(dict.fromkeys(product_ids)), tuple(dict.fromkeys(booked))
+    level2 = (Subscription("level2", books),) if books else ()
+    return Subscription("heartbeats"), Subscription("ticker", ids), *level2, Subscription("market_trades", ids)
 
 
-def missing(acknowledged: Mapping[str, Iterable[str]], product_ids: Iterable[str]) -> dict[str, tuple[str, ...]]:
+def missing(
+    acknowledged: Mapping[str, Iterable[str]], product_ids: Iterable[str], booked: Iterable[str] = ()
+) -> dict[str, tuple[str, ...]]:
     """Return channel → products asked for and not acknowledged; heartbeats stands for itself (coinbase.md 0.4)."""
     lacking: dict[str, tuple[str, ...]] = {}
     if "heartbeats" not in acknowledged:
         lacking["heartbeats"] = ("heartbeats",)
-    for channel in ("ticker", "market_trades"):
+    product_ids = tuple(product_ids)
+    for channel, wanted in (("ticker", product_ids), ("level2", tuple(booked)), ("market_trades", product_ids)):
         held = {canonical(product_id) for product_id in acknowledged.get(channel, ())}
-        absent = tuple(product_id for product_id in product_ids if canonical(product_id) not in held)
+        absent = tuple(product_id for product_id in wanted if canonical(product_id) not in held)
         if absent:
             lacking[channel] = absent
     return lacking

@@ -1,81 +1,63 @@
 """The paper broker: a venue of our own with real-venue money rules (strat.md 6, trading.md).
 
-It owns the account: cash, margin, resting orders and what they fill at. It looks at every trade before the risk monitor
+It owns the account: cash, margin, working orders and what they fill at. It looks at every trade before the risk monitor
 and the entry monitor do, so a position is checked from the trade after the one that opened it. At one and the same
 trade: liquidated, then stop, then a market exit that waits, then target.
 
-A market order fills at the last trade, at once. While the feed is down or the session closed it waits for the next
-trade seen live: one replayed on subscription had printed before anybody could have hit it.
+A market order fills at the last trade, at once; with a latency at the first trade stamped so much later. While the feed
+is down or the session closed it waits for the next trade seen live. Exits are reduce-only: they close at most what is
+open, and shrink with it. What an order gets stands in `paper_broker_prices`, what it costs in `paper_broker_account`.
 """
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
-from decimal import Decimal
 
-import msgspec
+from msgspec.structs import replace
 
 from actors.messages import (
-    AccountOpened,
     CancelOrder,
+    Depth,
+    EntryLapses,
     FeedDown,
     FeedUp,
-    Filled,
     FundingDue,
-    FundingPaid,
+    History,
     Message,
+    MoveOrder,
     OrderAccepted,
     OrderCancelled,
+    OrderExpired,
+    OrderMoved,
     OrderRejected,
     PlaceOrder,
     ProductsListed,
+    Remargin,
+    SettlingBegun,
+    SettlingEnded,
+    StopReached,
     Traded,
 )
+from actors.paper_broker_account import (
+    book_fill,
+    open_account,
+    remargin,
+    settle_funding,
+    take_listing,
+)
+from actors.paper_broker_candle import doubt_after, doubt_before, in_doubt
+from actors.paper_broker_prices import Execution, execution, in_time, reached, turn
+from actors.paper_broker_refusals import Refusal, refusal_of
+from actors.paper_broker_state import REMEMBERED, BrokerState, Holding
 from actors.runtime.behaviour import After, Behaviour, Effect, Send
-from atlas.market.bar import Tick
-from atlas.market.product import Product
+from atlas.market.bar import Tick, is_last
 from atlas.market.sessions import is_open
-from atlas.money import ledger
-from atlas.money.book import AccountState, Fill, Leg, Order
-from atlas.money.fees import Liquidity, exit_deed, fee, notional, slipped
-from atlas.money.funding import HOUR, funding, hourly_rate, is_due
-from atlas.money.margin import initial_margin, is_liquidated, liquidation_price, maintenance_rate
-from atlas.money.profit import profit
-from atlas.money.rounding import fixed
+from atlas.money.book import Order
+from atlas.money.fees import exit_deed
+from atlas.money.funding import HOUR
+from atlas.money.margin import is_liquidated
 from atlas.rules import Rules
-from atlas.strat.setup import Side
 
-REMEMBERED = 256
-"""Ids of finished orders kept, so that none of them is placed again."""
-
-
-class Holding(msgspec.Struct):
-    """What is open of one position at the venue; a trade replayed on subscription counts if it is after `since`.
-
-    `funded` is the last full hour it paid for.
-    """
-
-    symbol: str
-    side: Side
-    contracts: Decimal
-    entry_price: Decimal
-    margin: Decimal
-    leverage: Decimal
-    liquidation: Decimal | None
-    since: datetime
-    funded: datetime | None = None
-
-
-class BrokerState(msgspec.Struct):
-    """`orders` rest, oldest first; `done` are the ids of the last orders filled, cancelled or refused."""
-
-    account: AccountState | None = None
-    holdings: dict[str, Holding] = {}
-    orders: dict[str, Order] = {}
-    done: list[str] = []
-    products: dict[str, Product] = {}
-    last: dict[str, Tick] = {}
-    feed_up: bool = False
-    funding_armed: bool = False
+__all__ = ["REMEMBERED", "BrokerState", "Holding", "PaperBroker"]
 
 
 class PaperBroker(Behaviour[BrokerState]):
@@ -83,46 +65,82 @@ class PaperBroker(Behaviour[BrokerState]):
 
     def __init__(self, rules: Rules, state: BrokerState | None = None) -> None:
         self._rules = rules
+        self._latency = timedelta(milliseconds=rules.fills.latency_ms)
         self.state = state or BrokerState()
 
-    def start(self, now: datetime) -> Iterable[Effect]:
-        """Arm the funding timer again for what is open: also for this very hour, which is funded just after it."""
-        self.state.funding_armed = False
-        return self._arm_funding(now, now - timedelta(microseconds=1)) if self.state.holdings else ()
+    def start(self, now: datetime) -> Iterator[Effect]:
+        """Go on after a restart: an entry still under way expires, funding waits for the candles of the time between.
+
+        The trigger of such an entry has been left undecided; the risk monitor rejects it.
+        """
+        state = self.state
+        state.feed_up = state.funding_armed = False
+        state.blind = sorted({holding.symbol for holding in state.holdings.values()})
+        for order in [order for order in state.orders.values() if order.purpose == "entry"]:
+            yield from self._expire(order, now, "ATLAS ended before it was filled")
+        if state.holdings:
+            yield from self._arm_funding(now, now - timedelta(microseconds=1))
 
     def receive(self, now: datetime, message: Message) -> Iterable[Effect]:
-        """Handle Traded, PlaceOrder, CancelOrder, FundingDue, ProductsListed, FeedUp and FeedDown."""
+        """Handle trades, books and candles, orders, own timers, products and the state of the feed."""
         match message:
             case Traded():
                 return self._traded(message)
+            case Depth():
+                return self._depth(now, message)
             case PlaceOrder(order=order):
                 return self._place(now, order)
+            case MoveOrder():
+                return self._move(now, message)
             case CancelOrder(order_id=order_id):
                 return self._cancel(order_id, now, "asked")
-            case FundingDue(at=at):
-                return self._funding(now, at)
+            case Remargin():
+                return self._remargin(now, message)
+            case FundingDue():
+                return self._funding(now, message.at)
+            case EntryLapses(order_id=order_id):
+                return self._lapse(now, order_id)
+            case History():
+                return self._told(now, message)
             case ProductsListed(products=products):
-                self.state.products |= {product.id: product for product in products}
-                return self._open_account(now)
-            case FeedUp() | FeedDown():
-                self.state.feed_up = isinstance(message, FeedUp)
+                take_listing(self.state, products)
+                return () if self.state.account is not None else _tell(open_account(self.state, self._rules, now))
+            case SettlingBegun(symbols=symbols):
+                self.state.settling = True
+                self.state.blind = [symbol for symbol in self.state.blind if symbol not in symbols]
+                return ()
+            case SettlingEnded(until=until, last=last):
+                self.state.settling, self.state.settled = not last, until
+                return ()
+            case FeedUp():
+                self.state.feed_up, self.state.settling = True, False
+                return ()
+            case FeedDown():
+                self.state.feed_up, self.state.books = False, {}
                 return ()
             case _:
                 raise TypeError(f"the paper broker does not know {type(message).__name__}")
 
-    # ── trades ──────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── trades and books ────────────────────────────────────────────────────────────────────────────────────────────
 
     def _traded(self, message: Traded) -> Iterator[Effect]:
-        symbol, tick, live = message.symbol, message.tick, message.source == "feed"
-        self.state.last[symbol] = tick
-        for position_id, holding in list(self.state.holdings.items()):
-            if holding.symbol == symbol and (live or tick.time > holding.since):
+        state, symbol, tick, live = self.state, message.symbol, message.tick, message.tradable
+        before = state.last.get(symbol)
+        if is_last(tick.time, before.time if before is not None else None, live=live):
+            state.last[symbol] = tick
+        for position_id, holding in list(state.holdings.items()):
+            if holding.symbol == symbol and (live or tick.time > max(holding.since, state.settled or holding.since)):
+                doubt_before(holding, state.orders, position_id, message)
                 yield from self._check(position_id, holding, tick, live)
+                doubt_after(holding, state.orders, position_id, message)
+        for order in [order for order in state.orders.values() if order.purpose == "entry" and order.symbol == symbol]:
+            yield from self._arrive(order, tick, live)
 
     def _check(self, position_id: str, holding: Holding, tick: Tick, live: bool) -> Iterator[Effect]:
         """Liquidate, stop out, leave as asked or take the target: the first of these that this trade causes."""
         # A trade may be stamped a little before one of another product; nothing is left before it was entered.
         at = max(tick.time, holding.since)
+        doubtful = in_doubt(holding, at)
         if is_liquidated(holding.side, tick.price, holding.liquidation):
             order = Order(
                 id=f"{position_id}/liquidated",
@@ -133,153 +151,187 @@ class PaperBroker(Behaviour[BrokerState]):
                 purpose="liquidated",
                 contracts=holding.contracts,
             )
-            yield from self._fill(order, tick, at)
+            holding.ambiguous |= doubtful
+            yield from self._leave(order, tick, at)
             return
-        own = [order for order in self.state.orders.values() if order.position_id == position_id]
-        for kind in ("stop", "market", "limit"):
-            for order in own:
-                if order.kind == kind and _reached(order, tick.price, live):
-                    yield from self._fill(order, tick, at)
+        for order in sorted(self._exits(position_id), key=turn):
+            if order.id not in self.state.orders or not reached(order, tick.price):
+                continue
+            if doubtful and order.kind == "limit":
+                continue
+            holding.ambiguous |= doubtful and order.kind == "stop" and order.due is None
+            order = self.state.orders[order.id]  # A part closed by this very trade has made it smaller.
+            if order.kind == "stop" and order.due is None and self._latency:
+                due = at + self._latency
+                self.state.orders[order.id] = replace(order, due=due)
+                yield Send("journal", StopReached(order.id, position_id, at, due))
+            elif in_time(order, at, live):
+                yield from self._leave(order, tick, at)
+                if order.kind != "limit":
                     return
+
+    def _exits(self, position_id: str) -> list[Order]:
+        orders = self.state.orders.values()
+        return [order for order in orders if order.position_id == position_id and order.purpose != "entry"]
+
+    def _depth(self, now: datetime, message: Depth) -> Iterator[Effect]:
+        """Take the new book; an exit that the one before was too thin for goes on with it."""
+        state, symbol = self.state, message.symbol
+        state.books[symbol] = message.book
+        tick = state.last.get(symbol)
+        working = [state.orders[id_] for id_ in state.fills if id_ in state.orders]
+        for order in [order for order in working if order.symbol == symbol and order.kind != "limit"]:
+            if tick is not None and order.id in state.orders and self._trades(order, now):
+                yield from self._leave(order, tick, now)
+
+    def _told(self, now: datetime, message: History) -> Iterator[Effect]:
+        """The candles of the time since the process ended: with them the hours meanwhile can be funded."""
+        state, symbol = self.state, message.symbol
+        if symbol not in state.blind:
+            return
+        state.blind.remove(symbol)
+        for position_id in [id_ for id_, holding in state.holdings.items() if holding.symbol == symbol]:
+            for paid in settle_funding(state, self._rules, position_id, now, message):
+                yield from _tell(paid)
 
     # ── orders ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _place(self, now: datetime, order: Order) -> Iterator[Effect]:
-        """Take an order once: check and reserve in one step, fill market orders now if there is a price to fill at."""
+        """Take an order once. One that finds a price is filled now, if the way to the market takes no time.
+
+        Of one that works the answer is still to come. One that is finished is answered to whoever asked: the journal
+        knows how it ended.
+        """
         state = self.state
-        if order.id in state.orders or order.id in state.done:
+        if order.id in state.orders:
             return
-        refusal = self._refusal(order, now)
+        if order.id in state.done:
+            told = OrderRejected(order, now, "duplicate", f"{order.id} is finished", "an id not used before")
+            yield Send("risk_monitor", told)
+            return
+        if order.purpose != "entry":
+            holding = state.holdings.get(order.position_id)
+            if holding is None:
+                yield from self._refuse(order, now, ("reduce_only", f"{order.contracts} contracts", "0 open"))
+                return
+            order = replace(order, contracts=min(order.contracts, holding.contracts))
+        refusal = refusal_of(self.state, self._rules, order, state.last.get(order.symbol), now)
         if refusal is not None:
-            self._finish(order.id)
-            reason, value, threshold = refusal
-            yield from _tell(OrderRejected(order, now, reason, value, threshold))
+            yield from self._refuse(order, now, refusal)
             return
+        travels = order.kind == "market" and bool(self._latency) and (
+            order.purpose == "entry" or self._trades(order, now)
+        )
+        if travels:
+            order = replace(order, due=now + self._latency)
         yield Send("journal", OrderAccepted(order, now))
-        tick = state.last.get(order.symbol)
-        if order.kind == "market" and tick is not None and (order.purpose == "entry" or self._trades(order, now)):
-            yield from self._fill(order, tick, now)
-        else:
-            state.orders[order.id] = order
+        state.orders[order.id] = order
+        if order.kind == "market" and not travels:
+            tick = state.last.get(order.symbol)
+            if order.purpose == "entry" and tick is not None:
+                yield from self._enter(order, tick, now)
+            elif tick is not None and self._trades(order, now):
+                yield from self._leave(order, tick, now)
+        if order.id in state.orders and order.good_until is not None:
+            yield After(max((order.good_until - now).total_seconds(), 1e-6), EntryLapses(order.id))
 
     def _trades(self, order: Order, now: datetime) -> bool:
         """Whether the last trade's price can be had at once."""
         product = self.state.products.get(order.symbol)
-        return self.state.feed_up and product is not None and is_open(product, now)
+        return (self.state.feed_up or self.state.settling) and product is not None and is_open(product, now)
+
+    def _refuse(self, order: Order, now: datetime, refusal: Refusal) -> Iterator[Effect]:
+        self._finish(order.id)
+        yield from _tell(OrderRejected(order, now, *refusal))
 
     def _finish(self, order_id: str) -> None:
-        self.state.done = [*self.state.done, order_id][-REMEMBERED:]
-
-    def _refusal(self, order: Order, now: datetime) -> tuple[str, str, str] | None:
-        """Return reason, value and threshold if the order cannot be taken."""
         state = self.state
-        if order.purpose != "entry":
-            holding = state.holdings.get(order.position_id)
-            if holding is None or holding.contracts < order.contracts:
-                open_now = holding.contracts if holding else Decimal(0)
-                return "reduce_only", f"{order.contracts} contracts", f"{open_now} open"
-            return None
-        product, tick = state.products.get(order.symbol), state.last.get(order.symbol)
-        if product is None or tick is None or state.account is None:
-            return "no_price", order.symbol, "a listed product with a price"
-        if not is_open(product, now):
-            return "session_closed", "closed", "open"
-        price = slipped(tick.price, order.side, tick.bid, tick.ask, self._rules.fees)
-        value = notional(price, order.contracts, product.contract_size)
-        needed = initial_margin(value, order.leverage)
-        needed += fee(value, order.contracts, product, self._rules.fees, "taker")
-        available = state.account.cash - state.account.reserved + self._unrealised()
-        if needed > available:
-            return "margin", f"{needed:.2f} USD", f"{available:.2f} USD available"
-        return None
+        for of_working in (state.orders, state.fills, state.moves):
+            of_working.pop(order_id, None)
+        state.done = [*state.done, order_id][-REMEMBERED:]
+
+    def _move(self, now: datetime, message: MoveOrder) -> Iterator[Effect]:
+        """Give a resting order another price. One that is filled or reached already cannot be moved any more."""
+        state, order = self.state, self.state.orders.get(message.order_id)
+        if order is None or order.price is None or order.due is not None or order.price == message.price:
+            return
+        state.orders[order.id] = replace(order, price=message.price)
+        count = state.moves[order.id] = state.moves.get(order.id, 0) + 1
+        yield from _tell(OrderMoved(order.id, order.position_id, now, message.price, count))
 
     def _cancel(self, order_id: str, now: datetime, reason: str) -> Iterator[Effect]:
-        if self.state.orders.pop(order_id, None) is not None:
+        if order_id in self.state.orders:
             self._finish(order_id)
             yield from _tell(OrderCancelled(order_id, now, reason))
 
-    def _fill(self, order: Order, tick: Tick, at: datetime) -> Iterator[Effect]:
-        """Fill an order at this trade: limit orders at their price, the others at the trade's, worse by slippage."""
-        state, rules = self.state, self._rules.fees
-        if order.purpose != "entry" and at == _hour(at):
-            yield from self._fund(order.position_id, at)  # What is closed on the hour has crossed it.
-        product = state.products[order.symbol]
-        reference = order.price if order.kind == "limit" and order.price is not None else tick.price
-        price = reference
-        if order.kind != "limit":
-            price = slipped(reference, order.side, tick.bid, tick.ask, rules)
-        paid = fee(
-            notional(price, order.contracts, product.contract_size), order.contracts, product, rules, _takes(order)
-        )
-        state.orders.pop(order.id, None)
+    def _expire(self, order: Order, now: datetime, reason: str) -> Iterator[Effect]:
         self._finish(order.id)
-        slippage = notional(abs(price - reference), order.contracts, product.contract_size)
-        fill = Fill(
-            order.id, order.position_id, order.symbol, order.side, order.purpose,
-            order.contracts, price, reference, paid, slippage, at,
-        )  # fmt: skip
-        legs = [*ledger.fee_paid(f"{order.id}:fee", at, paid, order.position_id)]
-        if order.purpose == "entry":
-            margin, gross = self._enter(order, price, product, legs, at), Decimal(0)
+        yield from _tell(OrderExpired(order.id, now, reason))
+
+    def _lapse(self, now: datetime, order_id: str) -> Iterator[Effect]:
+        order = self.state.orders.get(order_id)
+        if order is not None:
+            yield from self._expire(order, now, "not filled before its entry bar ended")
+
+    # ── fills ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _arrive(self, order: Order, tick: Tick, live: bool) -> Iterator[Effect]:
+        """An entry has reached the market, if it has: it is looked at once more, and filled."""
+        if order.good_until is not None and tick.time >= order.good_until:
+            yield from self._lapse(tick.time, order.id)
+        elif in_time(order, tick.time, live):
+            refusal = refusal_of(self.state, self._rules, order, tick, tick.time)
+            if refusal is None:
+                yield from self._enter(order, tick, tick.time)
+            else:
+                yield from self._refuse(order, tick.time, refusal)
+
+    def _enter(self, order: Order, tick: Tick, at: datetime) -> Iterator[Effect]:
+        """Fill an entry that nothing refuses; what the book was too thin for is cancelled, as the venue's IOC does."""
+        made = self._execution(order, tick)
+        yield from self._fill(order, made, at)
+        yield from self._cancel(order.id, at, "the book was too thin for the rest")
+        yield from self._arm_funding(at, at)
+
+    def _leave(self, order: Order, tick: Tick, at: datetime) -> Iterator[Effect]:
+        """Fill an exit, whole or as far as the book goes: the rest works on as a market order."""
+        state, holding = self.state, self.state.holdings[order.position_id]
+        # What is closed on the hour has crossed it.
+        for paid in settle_funding(state, self._rules, order.position_id, at):
+            yield from _tell(paid)
+        yield from self._fill(order, self._execution(order, tick), at)
+        if order.id in state.orders:
+            state.orders[order.id] = replace(state.orders[order.id], due=order.due or at)
+        for rest in self._exits(order.position_id):
+            if order.position_id not in state.holdings:
+                yield from self._cancel(rest.id, at, "position closed")
+            elif rest.contracts > holding.contracts:
+                state.orders[rest.id] = replace(rest, contracts=holding.contracts)
+
+    def _execution(self, order: Order, tick: Tick) -> Execution:
+        """Return what the order gets, and leave in the book what it does not take."""
+        state, product = self.state, self.state.products[order.symbol]
+        made = execution(order, tick, state.books.get(order.symbol), product, self._rules)
+        assert made is not None, f"{order.id} was to be refused"
+        if made.book is not None:
+            state.books[order.symbol] = made.book
+        return made
+
+    def _fill(self, order: Order, made: Execution, at: datetime) -> Iterator[Effect]:
+        state = self.state
+        filled = book_fill(state, self._rules, order, made, at)
+        if filled.complete:
+            self._finish(order.id)
         else:
-            margin, gross = self._exit(order, price, product, legs, at)
-        account = self._post(legs)
-        holding = state.holdings.get(order.position_id)
-        liquidation = holding.liquidation if holding is not None else None
-        yield from _tell(Filled(order, fill, tuple(legs), account, margin, gross, liquidation))
-        if order.purpose == "entry":
-            yield from self._arm_funding(at, at)
-        elif order.position_id not in state.holdings:
-            for rest in [rest.id for rest in state.orders.values() if rest.position_id == order.position_id]:
-                yield from self._cancel(rest, at, "position closed")
+            state.orders[order.id] = replace(order, contracts=order.contracts - made.contracts)
+        yield from _tell(filled)
 
-    def _enter(self, order: Order, price: Decimal, product: Product, legs: list[Leg], at: datetime) -> Decimal:
-        side: Side = "long" if order.side == "buy" else "short"
-        margin = initial_margin(notional(price, order.contracts, product.contract_size), order.leverage)
-        legs.extend(ledger.margin_reserved(f"{order.id}:margin", at, margin, order.position_id))
-        maintenance = maintenance_rate(product, self._rules.margin)
-        liquidation = liquidation_price(side, price, order.leverage, maintenance)
-        self.state.holdings[order.position_id] = Holding(
-            order.symbol, side, order.contracts, price, margin, order.leverage, liquidation, at
-        )
-        return margin
+    # ── funding and margin ──────────────────────────────────────────────────────────────────────────────────────────
 
-    def _exit(
-        self, order: Order, price: Decimal, product: Product, legs: list[Leg], at: datetime
-    ) -> tuple[Decimal, Decimal]:
-        holding = self.state.holdings[order.position_id]
-        gross = profit(holding.side, holding.entry_price, price, order.contracts, product.contract_size)
-        left = holding.contracts - order.contracts
-        margin = fixed(holding.margin * left / holding.contracts)
-        legs.extend(ledger.realised(f"{order.id}:realised", at, gross, order.position_id))
-        legs.extend(ledger.margin_released(f"{order.id}:margin", at, holding.margin - margin, order.position_id))
-        holding.contracts, holding.margin = left, margin
-        if left == 0:
-            del self.state.holdings[order.position_id]
-        return margin, gross
-
-    # ── account ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _open_account(self, now: datetime) -> Iterator[Effect]:
-        if self.state.account is None:
-            legs = ledger.deposit("deposit", now, self._rules.account.starting_equity)
-            self.state.account = ledger.EMPTY
-            account = self._post(list(legs))
-            yield from _tell(AccountOpened(now, tuple(legs), account))
-
-    def _post(self, legs: list[Leg]) -> AccountState:
-        assert self.state.account is not None
-        self.state.account = ledger.apply(self.state.account, legs)
-        return self.state.account
-
-    def _unrealised(self) -> Decimal:
-        """Profit and loss of everything open at the last prices, USD."""
-        total = Decimal(0)
-        for holding in self.state.holdings.values():
-            price = self.state.last[holding.symbol].price if holding.symbol in self.state.last else holding.entry_price
-            size = self.state.products[holding.symbol].contract_size
-            total += profit(holding.side, holding.entry_price, price, holding.contracts, size)
-        return total
+    def _remargin(self, now: datetime, message: Remargin) -> Iterator[Effect]:
+        done = remargin(self.state, self._rules, message, now)
+        if done is not None:
+            yield from _tell(done)
 
     def _arm_funding(self, now: datetime, after: datetime) -> Iterator[Effect]:
         """Wake just after the first full hour past `after`: a trade stamped exactly on it still counts for the mark."""
@@ -290,45 +342,17 @@ class PaperBroker(Behaviour[BrokerState]):
 
     def _funding(self, now: datetime, at: datetime) -> Iterator[Effect]:
         self.state.funding_armed = False
-        for position_id in self.state.holdings:
-            yield from self._fund(position_id, at)
+        for position_id, holding in self.state.holdings.items():
+            if holding.symbol not in self.state.blind:
+                for paid in settle_funding(self.state, self._rules, position_id, at):
+                    yield from _tell(paid)
         if self.state.holdings:
             yield from self._arm_funding(now, now)
-
-    def _fund(self, position_id: str, hour: datetime) -> Iterator[Effect]:
-        """Pay or receive the funding of one full hour, once; what was opened on the hour has not crossed it."""
-        state, holding = self.state, self.state.holdings[position_id]
-        product, tick = state.products[holding.symbol], state.last.get(holding.symbol)
-        if holding.since >= hour or holding.funded == hour or not is_due(product, hour):
-            return
-        holding.funded = hour
-        mark = tick.price if tick is not None else holding.entry_price
-        rate = hourly_rate(product, self._rules.margin)
-        amount = funding(holding.side, holding.contracts, product, mark, rate)
-        legs = ledger.funding_paid(f"funding:{position_id}:{hour:%Y%m%dT%H%M}", hour, amount, position_id)
-        account = self._post(list(legs))
-        yield from _tell(FundingPaid(position_id, holding.symbol, hour, rate, mark, amount, legs, account))
 
 
 def _hour(at: datetime) -> datetime:
     """The last full hour at or before an instant."""
     return at.replace(minute=0, second=0, microsecond=0)
-
-
-def _reached(order: Order, price: Decimal, live: bool) -> bool:
-    """Whether a trade fills a resting order: a stop at or beyond its price, a limit strictly beyond its own."""
-    if order.price is None:
-        return live
-    if order.kind == "stop":
-        return price <= order.price if order.side == "sell" else price >= order.price
-    return price > order.price if order.side == "sell" else price < order.price
-
-
-def _takes(order: Order) -> Liquidity:
-    """What an order's fill pays for: a resting limit order is a maker."""
-    if order.purpose == "liquidated":
-        return "liquidation"
-    return "maker" if order.kind == "limit" else "taker"
 
 
 def _tell(event: Message) -> Iterator[Effect]:

@@ -36,3 +36,12 @@ class Tick(msgspec.Struct, frozen=True, array_like=True):
     bid: Decimal | None = None
     ask: Decimal | None = None
     aggressor: str | None = None
+
+
+def is_last(at: datetime, before: datetime | None, *, live: bool) -> bool:
+    """Return whether a trade stamped `at` is the last one now, the one so far being of `before`.
+
+    Of live trades the order they came in counts, also where two stamps are crossed. One that is replayed on
+    subscription may be older than what is known.
+    """
+    return live or before is None or at >= before

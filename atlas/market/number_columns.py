@@ -9,6 +9,7 @@ import gzip
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from msgspec import Struct
@@ -18,20 +19,25 @@ from atlas.errors import DataError
 
 HEADER_LINES = 1
 MOST_DIGITS = 18  # what int64 holds of any number
+EXACT_DIGITS = 28  # what Decimal calculates with
 _GZIP_MAGIC = b"\x1f\x8b"
 _COMMA, _NEWLINE, _DOT, _ZERO = 44, 10, 46, 48
 
 
 class NumberColumn(Struct, frozen=True):
-    """A column of n numbers: number i is `units[i] × 10 ** -scale`, exactly."""
+    """A column of n numbers: number i is `units[i] × 10 ** -scale`, exactly.
+
+    `units` are int64, or Python's integers where `read_exactly` found that these cannot hold them.
+    """
 
     name: str
-    units: NDArray[np.int64]
+    units: NDArray[Any]
     scale: int
 
     def at_scale(self, scale: int) -> NDArray[np.int64]:
         """Return the units counted at another scale, not smaller than the column's own."""
-        return self.units * np.int64(10 ** (scale - self.scale))
+        widened: NDArray[np.int64] = self.units * np.int64(10 ** (scale - self.scale))
+        return widened
 
 
 class Table(Struct, frozen=True):
@@ -91,7 +97,7 @@ def read_table(path: Path, needed: Sequence[str]) -> Table:
         )
     body = body.rstrip(b"\n")
     if not body:
-        raise DataError(f"{path}: no rows below the header; give a file with at least one row")
+        raise DataError(f"{path}, line {HEADER_LINES + 1}: no rows below the header; give a file with at least one row")
     body += b"\n"
     letters = np.frombuffer(body, dtype=np.uint8)
     cuts = np.flatnonzero((letters == _COMMA) | (letters == _NEWLINE))
@@ -112,6 +118,30 @@ def read_numbers(table: Table, name: str) -> NumberColumn:
 
     Raises DataError at the first field that is no finite number ≥ 0 or has more digits than 18.
     """
+    column = _read(table, name)
+    if isinstance(column, DataError):
+        raise column
+    return column
+
+
+def read_exactly(table: Table, name: str) -> NumberColumn:
+    """Read a column of numbers ≥ 0 as `read_numbers` does, also those with more digits than 64 bits hold.
+
+    Floats written to their last digit are such: `55.012345678901235` beside `0.012345678901234568`.
+
+    Raises DataError at the first field that is no finite number ≥ 0 or has more digits than 28.
+    """
+    column = _read(table, name)
+    if isinstance(column, NumberColumn):
+        return column
+    numbers = [_exact(table, name, row, EXACT_DIGITS) for row in range(len(table.starts))]
+    scale = max(decimals for _, decimals in numbers)
+    units = [number * 10 ** (scale - decimals) for number, decimals in numbers]
+    return NumberColumn(name=name, units=np.array(units, dtype=object), scale=scale)
+
+
+def _read(table: Table, name: str) -> NumberColumn | DataError:
+    """Return the column, or what to say where 64 bits cannot hold it; raises DataError where a field is no number."""
     column = table.header.index(name)
     starts, ends = table.starts[:, column], table.ends[:, column]
     letters = np.frombuffer(table.text + bytes(MOST_DIGITS + 1), dtype=np.uint8)
@@ -133,13 +163,16 @@ def read_numbers(table: Table, name: str) -> NumberColumn:
         after_dot |= is_dot
     odd |= ~after_dot & (width > MOST_DIGITS)
     for row in np.flatnonzero(odd).tolist():
-        units[row], decimals[row] = _exact(table, name, row)
+        number, places = _exact(table, name, row, EXACT_DIGITS)
+        if len(str(number)) > MOST_DIGITS or places > MOST_DIGITS:
+            return _too_long(table, name, row, MOST_DIGITS)
+        units[row], decimals[row] = number, places
     scale = int(decimals.max())
     widening = np.power(np.int64(10), scale - decimals)
     overflow = units > (10**MOST_DIGITS - 1) // widening
     if overflow.any():
         row = int(overflow.argmax())
-        raise DataError(
+        return DataError(
             f"{table.path}, line {line_of(row)}: {name} {table.field(row, name)} has too many digits at "
             f"{scale} decimals; at most {MOST_DIGITS} in all"
         )
@@ -160,8 +193,8 @@ def _unreadable(path: Path, error: Exception) -> DataError:
     return DataError(f"{path}: cannot be read ({error}); give a whole CSV file, gzipped or not")
 
 
-def _exact(table: Table, name: str, row: int) -> tuple[int, int]:
-    """Return (units, decimals) of one field the fast reading could not take."""
+def _exact(table: Table, name: str, row: int, most: int) -> tuple[int, int]:
+    """Return (units, decimals) of one field, of at most so many digits before and after the point together."""
     text = table.field(row, name)
     try:
         number = Decimal(text)
@@ -169,15 +202,21 @@ def _exact(table: Table, name: str, row: int) -> tuple[int, int]:
         number = Decimal("NaN")
     if not number.is_finite() or number < 0:
         raise DataError(f"{table.path}, line {line_of(row)}: {name} '{text}' is not a number ≥ 0; mend the row")
-    number = number.normalize()
     _, digits, exponent = number.as_tuple()
     assert isinstance(exponent, int)  # finite
-    if len(digits) + abs(exponent) > MOST_DIGITS:
-        raise DataError(
-            f"{table.path}, line {line_of(row)}: {name} {text} has too many digits; at most {MOST_DIGITS} in all"
-        )
-    decimals = max(-exponent, 0)
-    return int(number.scaleb(decimals)), decimals
+    written = "".join(map(str, digits)).lstrip("0")
+    dropped = len(written) - len(written.rstrip("0"))
+    written, exponent = written.rstrip("0"), exponent + dropped
+    if not written:
+        return 0, 0
+    if max(len(written) + max(exponent, 0), -exponent) > most:
+        raise _too_long(table, name, row, most)
+    return int(written) * 10 ** max(exponent, 0), max(-exponent, 0)
+
+
+def _too_long(table: Table, name: str, row: int, most: int) -> DataError:
+    said = f"{name} {table.field(row, name)} has too many digits; at most {most} in all"
+    return DataError(f"{table.path}, line {line_of(row)}: {said}")
 
 
 def _raise_irregular(path: Path, body: bytes, columns: int) -> None:

@@ -6,17 +6,24 @@ from typing import Literal
 
 import msgspec
 
+from atlas.money.bounds import EntryBounds
 from atlas.strat.setup import ContinuityReading, Side
 
 Kind = Literal["market", "stop", "limit"]
-Purpose = Literal["entry", "stop", "target", "invalidated", "deadline", "liquidated", "flatten"]
+Purpose = Literal[
+    "entry", "stop", "target", "invalidated", "deadline", "liquidated", "flatten", "flip", "max_bars", "expired",
+    "scale_out",
+]  # fmt: skip
+"""What an order is for: entry, or the reason of an exit. `scale_out` only ever closes a part."""
 
 
 class Order(msgspec.Struct, frozen=True):
     """One order. `id` is derived from its position and purpose, so that the same order is never placed twice.
 
     `kind` market (now), stop (at or beyond `price`), limit (strictly beyond `price`). `side` is what is done: buy or
-    sell. `purpose` is entry or the exit reason it stands for.
+    sell. `purpose` is entry or the exit reason it stands for. An entry not filled before `good_until` expires, and one
+    that would fill outside its `bounds` is refused. `due` is set by the broker: the first instant at which a market
+    order, or a stop that was reached, can fill.
     """
 
     id: str
@@ -28,10 +35,17 @@ class Order(msgspec.Struct, frozen=True):
     contracts: Decimal
     price: Decimal | None = None
     leverage: Decimal = Decimal(1)
+    good_until: datetime | None = None
+    due: datetime | None = None
+    bounds: EntryBounds | None = None
 
 
 class Fill(msgspec.Struct, frozen=True):
-    """One fill of an order. `reference` is the price before slippage; fee and slippage are USD for all of it."""
+    """One fill of an order. `reference` is the price before slippage; fee and slippage are USD for all of it.
+
+    `filled_while_down`: ATLAS was not running then, candles told later. `ambiguous`: a stop taken in a candle
+    that does not tell whether the target came first (strat.md 6).
+    """
 
     order_id: str
     position_id: str
@@ -44,6 +58,8 @@ class Fill(msgspec.Struct, frozen=True):
     fee: Decimal
     slippage: Decimal
     time: datetime
+    filled_while_down: bool = False
+    ambiguous: bool = False
 
 
 class Leg(msgspec.Struct, frozen=True):
@@ -68,13 +84,35 @@ class AccountState(msgspec.Struct, frozen=True):
     reserved: Decimal
 
 
+class SignalSource(msgspec.Struct, frozen=True):
+    """Where a position's signal came from, if from another product: the raw levels there, and how they came here.
+
+    `price` is the signal product's trade that took the trigger, `ratio` executed ÷ signal price at that instant. The
+    position holds the translated levels, on the executed product's tick; `translated_trigger` is the trigger's.
+    """
+
+    symbol: str
+    price: Decimal
+    ratio: Decimal
+    trigger: Decimal
+    stop: Decimal
+    target: Decimal
+    invalidation: Decimal
+    translated_trigger: Decimal
+
+
 class Position(msgspec.Struct, frozen=True):
     """A position from entry to exit; every event about it carries the whole of it.
 
     `id` is the setup's id. `contracts` is what is open now, 0 when closed; `entry_contracts` what was opened.
-    `stop` and `target` are the levels in force, on the tick; `first_stop` the first. `invalidation` is the price whose
-    break before `entry_bar_end` invalidates it. `worst` and `best` are the extreme prices while open (MAE, MFE).
-    `gross`, `fees`, `funding`, `slippage` are USD so far; `net` = gross − fees − funding.
+    `tick` and `contract_size` are the product's as of the entry, and stay. `signal` is None where signal and execution
+    are one product. `stop` and `target` are the levels in force, on the tick; `first_stop` the first. `invalidation` is
+    the price whose break before `entry_bar_end` invalidates it. `worst` and `best` are the extreme prices while open
+    (MAE, MFE).
+    `carried`: found at the deadline of its intraday window to fit overnight margin. `gross`, `fees`, `funding`,
+    `slippage` are USD so far; `net` = gross − fees − funding. `exit_price` is the mean of all exit fills by contracts,
+    `exit_reason` that of the last; both, and `exit_time`, are None while contracts are open. `filled_while_down` and
+    `ambiguous`: one of its exits was (see Fill).
     """
 
     id: str
@@ -108,9 +146,14 @@ class Position(msgspec.Struct, frozen=True):
     funding: Decimal = Decimal(0)
     slippage: Decimal = Decimal(0)
     gross: Decimal = Decimal(0)
+    carried: bool = False
+    tick: Decimal | None = None
+    signal: SignalSource | None = None
     exit_price: Decimal | None = None
     exit_time: datetime | None = None
     exit_reason: str | None = None
+    filled_while_down: bool = False
+    ambiguous: bool = False
 
     @property
     def net(self) -> Decimal:

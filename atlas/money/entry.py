@@ -70,6 +70,22 @@ class EntryContext(msgspec.Struct, frozen=True):
         return tuple(p for p in self.positions if p.symbol == self.product.id and p.side != self.setup.side)
 
     @property
+    def relisted(self) -> str | None:
+        """How the product is listed otherwise than when a position open in it was entered; None if it is not.
+
+        Two positions of one product would else have different contracts; the old one has to be closed first.
+        """
+        product = self.product
+        for held in self.positions:
+            if held.symbol != product.id:
+                continue
+            if held.contract_size != product.contract_size:
+                return f"contract size {product.contract_size:f}, that of {held.id} {held.contract_size:f}"
+            if held.tick is not None and held.tick != product.tick:
+                return f"tick {product.tick:f}, that of {held.id} {held.tick:f}"
+        return None
+
+    @property
     def kept(self) -> tuple[Position, ...]:
         """The open positions that stay."""
         closing = {position.id for position in self.flipped}
@@ -117,7 +133,8 @@ class Approval(msgspec.Struct, frozen=True):
     """An entry to be made. Levels are on the executed product's tick; `margin` and `risk` are USD.
 
     `entry` is the expected fill; `risk` the loss from it to the stop, costs aside. `closes` are the ids of positions to
-    close before (position policy `flip`). `size` holds every step of the sizing.
+    close before (position policy `flip`). `size` holds every step of the sizing. `ratio` is what the levels were
+    translated by, None where signal and execution are one product.
     """
 
     contracts: Decimal
@@ -132,6 +149,7 @@ class Approval(msgspec.Struct, frozen=True):
     risk: Decimal
     size: Size
     closes: tuple[str, ...] = ()
+    ratio: Decimal | None = None
 
 
 class Verdict(msgspec.Struct, frozen=True):

@@ -2,7 +2,6 @@
 
 from decimal import Decimal
 
-from atlas.errors import InternalError
 from atlas.money.book import Position
 from atlas.money.rounding import fixed
 from atlas.strat.setup import Side
@@ -37,23 +36,24 @@ def risk_of(position: Position) -> Decimal:
     return loss_at(position.side, position.entry_price, position.stop, position.contracts, position.contract_size)
 
 
-def first_risk(position: Position) -> Decimal:
-    """Return |entry fill − first stop|, the price distance that is 1 R. Raises InternalError when there is none."""
-    distance = abs(position.entry_price - position.first_stop)
-    if distance == 0:
-        raise InternalError(f"position {position.id} was filled at its own stop {position.first_stop}: it has no R")
-    return distance
+def first_risk(position: Position) -> Decimal | None:
+    """Return |entry fill − first stop|, the price distance that is 1 R; None if it was filled at its stop: it has no R.
+
+    The broker refuses such an entry. What is not known to happen must still not leave a position without care.
+    """
+    return abs(position.entry_price - position.first_stop) or None
 
 
-def r_multiple(position: Position) -> Decimal:
-    """Return net ÷ (contracts opened × size × |entry fill − first stop|)."""
-    return position.net / (position.entry_contracts * position.contract_size * first_risk(position))
+def r_multiple(position: Position) -> Decimal | None:
+    """Return net ÷ (contracts opened × size × |entry fill − first stop|), None where there is no R."""
+    risk = first_risk(position)
+    return None if risk is None else position.net / (position.entry_contracts * position.contract_size * risk)
 
 
-def mae_r(position: Position) -> Decimal:
-    """Return the worst price distance against the position while open, in R, at least 0."""
-    against = position.entry_price - position.worst
-    return max(against if position.side == "long" else -against, Decimal(0)) / first_risk(position)
+def mae_r(position: Position) -> Decimal | None:
+    """Return the worst price distance against the position while open, in R, at least 0; None without an R."""
+    against, risk = position.entry_price - position.worst, first_risk(position)
+    return None if risk is None else max(against if position.side == "long" else -against, Decimal(0)) / risk
 
 
 def best_distance(position: Position) -> Decimal:
@@ -62,9 +62,10 @@ def best_distance(position: Position) -> Decimal:
     return max(favour if position.side == "long" else -favour, Decimal(0))
 
 
-def mfe_r(position: Position) -> Decimal:
-    """Return the best price distance in the position's favour while open, in R, at least 0."""
-    return best_distance(position) / first_risk(position)
+def mfe_r(position: Position) -> Decimal | None:
+    """Return the best price distance in the position's favour while open, in R, at least 0; None without an R."""
+    risk = first_risk(position)
+    return None if risk is None else best_distance(position) / risk
 
 
 def best_profit(position: Position) -> Decimal:

@@ -146,14 +146,24 @@ def test_lesson_71_the_same_order_twice_is_one_order() -> None:
     venue.leave("stop", "stop", 59000)
     venue.enter()
     assert [fill[0] for fill in venue.fills] == ["entry", "stop"]
-    assert venue.told(OrderRejected) == []
+
+
+def test_an_order_that_is_finished_is_answered_when_it_comes_again_and_changes_nothing() -> None:
+    venue = long()
+    venue.enter()
+    assert [(event.order.id, event.reason) for event in venue.told(OrderRejected)] == [("p/entry", "duplicate")]
+    assert [event for event in venue.kit.to("journal") if isinstance(event, OrderRejected)] == []
+    venue.leave("stop", "stop", 59000)
+    assert len(venue.told(OrderRejected)) == 1, "one that works will be answered by what becomes of it"
+    assert venue.working == {"stop": 10, "target": 10}
 
 
 def test_a_refused_entry_is_not_taken_when_it_comes_again() -> None:
     venue = Venue()
     for _ in range(2):
         venue.enter(contracts=100)
-    assert len(venue.told(OrderRejected)) == 1
+    assert [event.reason for event in venue.told(OrderRejected)] == ["margin", "duplicate"]
+    assert venue.fills == []
 
 
 def test_the_memory_of_finished_orders_is_bounded() -> None:
@@ -167,9 +177,13 @@ def test_the_memory_of_finished_orders_is_bounded() -> None:
 def test_exits_only_reduce() -> None:
     venue = Venue()
     venue.leave("market", "flatten")
+    assert [event.reason for event in venue.told(OrderRejected)] == ["reduce_only"]
     venue.enter(contracts=5)
     venue.leave("market", "invalidated", n=6)
-    assert [event.reason for event in venue.told(OrderRejected)] == ["reduce_only", "reduce_only"]
+    assert [(fill.purpose, fill.contracts) for fill in (each.fill for each in venue.told(Filled))] == [
+        ("entry", 5), ("invalidated", 5)
+    ]  # fmt: skip
+    assert venue.state.holdings == {}
 
 
 def test_the_account_is_opened_once() -> None:

@@ -8,17 +8,21 @@ from actors.messages import (
     FeedDown,
     FeedUp,
     Filled,
+    FrameBars,
     FundingPaid,
+    History,
     MarketTime,
     OrderCancelled,
     OrderRejected,
+    Trades,
 )
-from actors.paper_broker import PaperBroker
+from actors.paper_broker import BrokerState, PaperBroker
 from actors.route import route
 from actors.runtime.kit import Kit
+from atlas.market.bar import Tick
 from atlas.money.book import Order
 from atlas.money.ledger import balance
-from tests.actors.scene import BIP, NOON, at
+from tests.actors.scene import BIP, NOON, at, bars
 from tests.actors.venue import RULES, D, Venue, long, short
 
 # ── the feed and the session ────────────────────────────────────────────────────────────────────────────────────────
@@ -149,13 +153,45 @@ def test_no_funding_after_an_hour_inside_the_break_and_none_on_spot() -> None:
     assert spot.told(FundingPaid) == []
 
 
-def test_after_a_restart_every_hour_missed_is_paid() -> None:
-    state = long().state
-    state.funding_armed = True
-    kit = Kit({"paper_broker": PaperBroker(RULES, state)}, route, outside=["risk_monitor"], market_time=at(60))
-    kit.run(MarketTime(at(181)), to=None)
-    paid = [message for message in kit.to("risk_monitor") if isinstance(message, FundingPaid)]
-    assert [event.at for event in paid] == [at(60), at(120), at(180)]
+def restarted(state: BrokerState, moment: datetime) -> Kit:
+    outside = ["risk_monitor", "entry_monitor", f"scanner:{BIP}"]
+    return Kit({"paper_broker": PaperBroker(RULES, state)}, route, outside=outside, market_time=moment)
+
+
+def paid(kit: Kit) -> list[FundingPaid]:
+    return [message for message in kit.to("risk_monitor") if isinstance(message, FundingPaid)]
+
+
+def hours(first: datetime, *closes: float) -> History:
+    """One hour's candle after another, with these closes; what REST knows of the time meanwhile."""
+    rows = [(close, close, close, close) for close in closes]
+    until = first + timedelta(hours=len(rows))
+    return History(BIP, until, (FrameBars("1h", bars(rows, until), None),))
+
+
+def test_after_a_restart_every_hour_missed_is_paid_on_the_candles_of_the_time_between() -> None:
+    kit = restarted(long().state, at(1))
+    kit.run(MarketTime(at(181)))
+    assert paid(kit) == []
+    kit.run(hours(NOON, 60100, 60200, 60300))
+    assert [(event.at, event.mark) for event in paid(kit)] == [(at(60), 60100), (at(120), 60200), (at(180), 60300)]
+    kit.run(MarketTime(at(241)))
+    assert [event.at for event in paid(kit)][3:] == [at(240)]
+
+
+def test_an_hour_paid_before_the_restart_is_not_paid_again() -> None:
+    venue = long()
+    venue.kit.run(MarketTime(at(61)))
+    kit = restarted(venue.state, at(60))
+    kit.run(MarketTime(at(121)))
+    kit.run(hours(NOON, 60100, 60200))
+    assert [event.at for event in paid(kit)] == [at(120)]
+
+
+def test_what_is_closed_before_the_candles_come_still_pays_for_its_hours() -> None:
+    kit = restarted(long().state, at(1))
+    kit.run(Trades(BIP, (Tick(9, at(70), D(58000), D(1)),)))
+    assert [(event.at, event.mark) for event in paid(kit)] == [(at(60), 60030)]
 
 
 # ── the ledger ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -29,18 +29,17 @@ def bitcoin() -> Product:
     return built_in("BTC-USD")
 
 
-@pytest.fixture
-def position(bip: Product) -> Callable[..., Position]:
-    """A factory of open BIP positions: long 10 from 68 000, stop 67 000, target 70 000, unless told otherwise."""
+def open_position(**changes: Any) -> Position:
+    """An open BIP position: long 10 from 68 000, stop 67 000, target 70 000, unless told otherwise."""
     reading = ContinuityReading("long", "open", ("1d", "4h"), ("1d", "4h"), (), (), 2)
     usual = Position(
         id="p1",
-        symbol=bip.id,
+        symbol="BIP-20DEC30-CDE",
         timeframe="4h",
         setup="2D-1-2U",
         family="2-1",
         side="long",
-        contract_size=bip.contract_size,
+        contract_size=D("0.01"),
         contracts=D(10),
         entry_contracts=D(10),
         entry_price=D(68000),
@@ -63,8 +62,10 @@ def position(bip: Product) -> Callable[..., Position]:
         setup_time=OPENED - timedelta(hours=6),
         risk_at_entry=D(100),
     )
+    return msgspec.structs.replace(usual, **changes)
 
-    def build(**changes: Any) -> Position:
-        return msgspec.structs.replace(usual, **changes)
 
-    return build
+@pytest.fixture
+def position() -> Callable[..., Position]:
+    """The factory of open positions."""
+    return open_position

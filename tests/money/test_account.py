@@ -56,3 +56,7 @@ def test_the_daily_loss_limit_is_hit_at_the_limit_itself() -> None:
 def test_a_day_in_profit_has_no_loss_and_an_empty_account_has_lost_all() -> None:
     assert day_loss(D(10000), D(12000)) == 0
     assert day_loss(D(0), D(0)) == 1
+
+
+def test_a_loss_is_a_share_of_what_the_day_began_with_however_little() -> None:
+    assert day_loss(D("0.50"), D("0.25")) == D("0.5")

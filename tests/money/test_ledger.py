@@ -44,6 +44,27 @@ def test_every_movement_sums_to_zero_and_cash_is_the_sum_of_its_legs(
     assert sum(leg.amount for leg in legs) == 0
 
 
+@pytest.mark.parametrize(
+    ("build", "to", "source"),
+    [
+        (ledger.fee_paid, "fees", "cash"),
+        (ledger.funding_paid, "funding", "cash"),
+        (ledger.realised, "cash", "realised"),
+        (ledger.margin_reserved, "margin_reserved", "margin_free"),
+        (ledger.margin_released, "margin_free", "margin_reserved"),
+    ],
+)
+def test_each_movement_goes_from_one_account_to_another(
+    build: Callable[[str, datetime, D, str], tuple[Leg, ...]], to: str, source: str
+) -> None:
+    assert [(leg.account, leg.amount) for leg in build("m", AT, D(7), "p1")] == [(to, 7), (source, -7)]
+
+
+def test_legs_may_be_given_one_by_one() -> None:
+    state = ledger.apply(ledger.EMPTY, iter(ledger.deposit("start", AT, D(10000))))
+    assert state == AccountState(cash=D(10000), reserved=D(0))
+
+
 def test_a_whole_trade_changes_cash_by_its_net_and_leaves_no_margin() -> None:
     legs = [
         *ledger.deposit("start", AT, D(10000)),

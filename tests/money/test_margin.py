@@ -23,6 +23,7 @@ from atlas.money.margin import (
     margin_at,
 )
 from atlas.rules import MarginRules
+from atlas.strat.setup import Side
 
 Build = Callable[..., Position]
 
@@ -82,7 +83,13 @@ def test_a_trade_exactly_at_the_liquidation_price_liquidates() -> None:
 
 def test_a_long_without_leverage_is_never_liquidated() -> None:
     assert liquidation_price("long", D(100000), D(1), D("0.05")) is None
-    assert not is_liquidated("long", D("0.01"), None)
+    assert is_liquidated("long", D("0.01"), None) is False
+
+
+@pytest.mark.parametrize("side", ["long", "short"])
+def test_for_liquidation_too_a_leverage_below_one_counts_as_one(side: Side) -> None:
+    without, half = (liquidation_price(side, D(100000), D(lever), D("0.05")) for lever in ("1", "0.5"))
+    assert half == without
 
 
 @given(st.decimals("1.01", "15", places=2), st.decimals("1", "200000", places=2))
@@ -135,3 +142,20 @@ def test_positions_at_overnight_rates_are_not_tested_at_the_deadline(bip: Produc
 def test_a_position_without_a_product_stops_the_deadline_test(position: Build) -> None:
     with pytest.raises(InternalError, match="has no product"):
         closed_at_deadline([position()], {}, D(0))
+
+
+def test_at_the_deadline_a_closed_position_needs_nothing_even_of_an_account_that_owes(
+    bip: Product, position: Build
+) -> None:
+    assert closed_at_deadline([position(contracts=D(0), margin=D(0))], {bip.id: bip}, D(-5)) == ()
+
+
+def test_at_the_deadline_margin_reserved_already_is_neither_asked_again_nor_lent_to_others(
+    bip: Product, position: Build
+) -> None:
+    rich = position(id="rich", margin=D(2000))
+    next_one = position(id="next", entry_time=rich.entry_time + timedelta(hours=1))
+    added = margin_at(next_one, bip, "overnight") - next_one.margin
+    assert closed_at_deadline([rich], {bip.id: bip}, D(0)) == ()
+    assert closed_at_deadline([rich, next_one], {bip.id: bip}, added) == ()
+    assert closed_at_deadline([rich, next_one], {bip.id: bip}, added - D("0.5")) == (next_one,)

@@ -5,7 +5,6 @@ from decimal import Decimal as D
 
 import pytest
 
-from atlas.errors import InternalError
 from atlas.market.products import built_in
 from atlas.money.book import Position
 from atlas.money.profit import (
@@ -83,5 +82,6 @@ def test_a_position_that_never_went_its_way_has_no_favourable_excursion(position
 
 
 def test_a_position_filled_at_its_own_stop_has_no_r(position: Build) -> None:
-    with pytest.raises(InternalError, match="filled at its own stop"):
-        r_multiple(position(first_stop=D(68000)))
+    closed = position(first_stop=D(68000), worst=D(67900), best=D(68100))
+    assert (r_multiple(closed), mae_r(closed), mfe_r(closed)) == (None, None, None)
+    assert best_profit(closed) == 10

@@ -42,6 +42,7 @@ def test_a_price_on_the_tick_stays_and_takes_the_form_of_the_tick() -> None:
 def test_a_price_below_zero_is_rounded_downwards_not_towards_zero() -> None:
     assert to_tick(D("-7"), D("5"), "down") == -10
     assert to_tick(D("-7"), D("5"), "up") == -5
+    assert to_tick(D("-0.5"), D("5"), "down") == -5
 
 
 def test_a_tick_that_is_not_positive_is_refused() -> None:
@@ -78,6 +79,11 @@ def test_a_ratio_has_twelve_significant_digits_however_large() -> None:
     assert ratio(D(2) ** 365) == D("7.51533626488E+109")
 
 
+def test_a_ratio_halfway_goes_to_the_even_digit() -> None:
+    assert ratio(D("0.1234567890125")) == D("0.123456789012")
+    assert ratio(D("0.1234567890135")) == D("0.123456789014")
+
+
 def test_text_for_people_never_flatters() -> None:
     assert percent(D("0.00499999999"), "down") == "0.4999 %"
     assert percent(D("0.2000000001"), "up") == "20.0001 %"
@@ -86,3 +92,11 @@ def test_text_for_people_never_flatters() -> None:
     assert shown(D("-0.00001"), 4, "up") == "0"
     assert dollars(D("35.751"), "up") == "$35.76"
     assert dollars(D("-4.2"), "down") == "-$4.20"
+    assert dollars(D("35.759"), "down") == "$35.75"
+
+
+def test_dollars_have_a_minus_below_zero_only() -> None:
+    assert dollars(D("0.5"), "down") == "$0.50"
+    assert dollars(D("0"), "down") == "$0.00"
+    assert dollars(D("-0.5"), "down") == "-$0.50"
+    assert dollars(D("-0.001"), "up") == "$0.00"

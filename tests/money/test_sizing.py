@@ -143,6 +143,38 @@ def test_below_the_smallest_order_nothing_is_bought() -> None:
     assert size(request(), coarse, rules("risk")).zero_because == "size_zero"
 
 
+def test_a_size_that_is_the_largest_order_anyway_is_not_capped_by_it() -> None:
+    fitting = msgspec.structs.replace(BIP, max_size=D(17))
+    found = size(request(), fitting, rules("risk"))
+    assert (found.contracts, found.capped_by) == (17, None)
+
+
+def test_the_whole_of_what_is_available_may_be_used() -> None:
+    found = size(request(available=3 * D("68.626")), BIP, rules("leverage"))
+    assert found.cash_per_contract == D("68.626")
+    assert (found.contracts, found.cash) == (3, 3 * D("68.626"))
+
+
+def test_contracts_that_fit_one_by_one_but_not_together_are_one_fewer() -> None:
+    # margin of one 70 ÷ 3, rounded down; of three exactly 70, a hundred-millionth more than three times that
+    one = D("23.33333333") + D("0.199")
+    tight = request(reference=D(7000), stop=D(6900), bid=D(7000), ask=D(7000), leverage=D(3), available=3 * one)
+    found = size(tight, BIP, rules("leverage"))
+    assert found.cash_per_contract == one
+    assert found.contracts == 2
+    assert size(msgspec.structs.replace(tight, available=3 * one + D("1E-8")), BIP, rules("leverage")).contracts == 3
+
+
+def test_a_fraction_of_spot_that_does_not_fit_by_a_hair_is_one_increment_less() -> None:
+    reference = D("18877.7")
+    given = D("387.95092011")
+    tight = request(reference=reference, stop=D(18000), bid=None, ask=None, leverage=D(1), available=given)
+    found = size(tight, SPOT, rules("leverage"))
+    assert found.contracts == D("0.02028689")
+    more = msgspec.structs.replace(tight, available=D("387.95092012"))
+    assert size(more, SPOT, rules("leverage")).contracts == D("0.02028690")
+
+
 def test_an_unknown_mode_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="'kelly' is not known: write risk or leverage"):
         size(request(), BIP, rules("kelly"))
