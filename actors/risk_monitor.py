@@ -7,48 +7,55 @@ this actor sees every trade itself.
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from decimal import Decimal
 
-import msgspec
-
+from actors import risk_monitor_away as away
+from actors import risk_monitor_commands as commands
+from actors import risk_monitor_entries as entries
+from actors import risk_monitor_exits as exits
+from actors import risk_monitor_stale as stale
+from actors import risk_monitor_windows as windows
 from actors.messages import (
     AccountOpened,
     ClosePosition,
-    CommandDone,
     DayDue,
-    DayStarted,
     EntryTriggered,
+    ExitDue,
     FeedDown,
     FeedUp,
     Filled,
     Flatten,
     FundingPaid,
     Halt,
-    HaltChanged,
     MarketTime,
     Message,
     OrderCancelled,
+    OrderExpired,
+    OrderMoved,
     OrderRejected,
     PlaceOrder,
-    PositionChanged,
     PositionClosed,
     PositionOpened,
     ProductsListed,
+    Remargined,
     Resume,
+    SettlingBegun,
+    SettlingEnded,
+    StopReached,
     Traded,
+    WindowDue,
 )
-from actors.risk_monitor_orders import entry_id, entry_order, exit_order, opened, rejected
+from actors.risk_monitor_account import DAILY_LOSS, available_now, begin_day, equity_now, watch_loss
+from actors.risk_monitor_halts import halt, lift
+from actors.risk_monitor_orders import after_exit, entry_order, leave, opened, rejected
+from actors.risk_monitor_signal import entry_price, executed_products
 from actors.risk_monitor_state import Entering, Managed, RiskState
-from actors.runtime.behaviour import After, Behaviour, Effect, Send
-from atlas.money.account import available, daily_loss_hit, equity, next_trading_day, trading_day
-from atlas.money.book import Purpose
+from actors.risk_monitor_terms import judged, terms_set
+from actors.runtime.behaviour import Behaviour, Effect, Send
+from atlas.market.bar import is_last
+from atlas.market.product import Product
 from atlas.money.entry import Approval, EntryContext, pending_entry
-from atlas.money.profit import unrealised
 from atlas.risk import judge
 from atlas.rules import Rules
-
-DAILY_LOSS = "daily_loss"
-"""The source of the halt that the daily loss limit makes."""
 
 __all__ = ["DAILY_LOSS", "Managed", "RiskMonitor", "RiskState"]
 
@@ -57,7 +64,7 @@ class RiskMonitor(Behaviour[RiskState]):
     """See the module."""
 
     def __init__(self, rules: Rules, state: RiskState | None = None) -> None:
-        self._rules = rules
+        self._rules, self._executed = rules, executed_products(rules)
         self.state = state or RiskState()
 
     def start(self, now: datetime) -> Iterator[Effect]:
@@ -65,8 +72,14 @@ class RiskMonitor(Behaviour[RiskState]):
         for trigger in self.state.undecided:
             yield Send("journal", rejected(trigger, now, "halted", "ATLAS ended before it was decided", "running"))
         self.state.undecided = []
+        if self.state.products:
+            yield Send("journal", terms_set(self._rules, self.state.products.values(), now, started=True))
         if self.state.day:
+            yield from windows.arm(self._rules, now)
             yield from self._day(now)
+        for managed in self.state.positions.values():
+            yield from exits.arm_max_bars(managed.position, self._rules, now)
+        self.state.overdue = windows.overdue(self.state, self._rules, now)
 
     def receive(self, now: datetime, message: Message) -> Iterable[Effect]:
         """Handle trades, triggers, what the broker tells, and commands."""
@@ -74,41 +87,55 @@ class RiskMonitor(Behaviour[RiskState]):
             case Traded():
                 return self._traded(now, message)
             case MarketTime():
-                return ()
+                return (*exits.tell_extremes(self.state, now), *stale.watch(self.state, self._rules, now))
             case EntryTriggered():
                 return self._triggered(now, message)
             case Filled():
                 return self._filled(now, message)
             case OrderRejected():
                 return self._refused(now, message)
-            case OrderCancelled():
+            case OrderCancelled(order_id=order_id, reason=reason):
+                return entries.called_back(self.state, now, order_id, reason)
+            case OrderExpired(order_id=order_id, reason=reason):
+                return entries.lapsed(self.state, now, order_id, reason)
+            case OrderMoved():
+                return exits.moved(self.state, message)
+            case StopReached():
                 return ()
+            case Remargined():
+                return windows.remargined(self.state, message)
             case FundingPaid():
                 return self._funded(now, message)
             case AccountOpened(account=account):
                 self.state.account = account
-                return self._day(now)
+                return (*windows.arm(self._rules, now), *self._day(now))
             case DayDue():
                 return self._day(now)
+            case WindowDue():
+                return windows.window_due(self.state, self._rules, now)
+            case ExitDue():
+                return exits.due(self.state, message)
             case ProductsListed(products=products):
-                self.state.products |= {product.id: product for product in products}
+                return self._listed(now, products)
+            case SettlingBegun(since=since):
+                self.state.away = self.state.away or away.Away(since)
                 return ()
+            case SettlingEnded():
+                return self._settled(message)
             case FeedDown(reason=reason):
-                return self._halt(now, "feed", reason)
+                self.state.feed_up = False
+                return halt(self.state, now, "feed", reason)
             case FeedUp():
-                return self._lift(now, "feed")
-            case Halt(source=source, reason=reason, command_id=command_id):
-                return self._command(now, command_id, self._halt(now, source, reason), f"halted: {reason}")
-            case Resume(source=source, command_id=command_id):
-                return self._command(now, command_id, self._resume(now, source), "resumed")
+                self.state.feed_up, self.state.seen = True, {}
+                return lift(self.state, now, "feed")
+            case Halt():
+                return commands.obey_halt(self.state, now, message)
+            case Resume():
+                return commands.obey_resume(self.state, now, message)
             case Flatten(command_id=command_id):
-                ids = list(self.state.positions)
-                told = f"closing {len(ids)} open positions" if ids else "nothing is open"
-                return self._command(now, command_id, self._leave_all(ids), told)
+                return commands.obey_flatten(self.state, now, command_id)
             case ClosePosition(position_id=position_id, command_id=command_id):
-                ids = [id_ for id_ in self.state.positions if id_ == position_id]
-                told = f"closing {position_id}" if ids else f"no open position is called {position_id}"
-                return self._command(now, command_id, self._leave_all(ids), told, failed=not ids)
+                return commands.obey_close(self.state, now, position_id, command_id)
             case _:
                 raise TypeError(f"the risk monitor does not know {type(message).__name__}")
 
@@ -116,206 +143,157 @@ class RiskMonitor(Behaviour[RiskState]):
 
     def _traded(self, now: datetime, message: Traded) -> Iterator[Effect]:
         state, tick = self.state, message.tick
-        symbol, price = message.symbol, tick.price
-        state.last[symbol] = price
+        symbol = message.symbol
+        if is_last(tick.time, state.last_at.get(symbol), live=message.tradable):
+            state.last[symbol], state.last_at[symbol] = tick.price, tick.time
+            if symbol in self._rules.signal_products:
+                state.ticks[symbol] = tick
+        if state.entering:
+            yield from entries.watch(state, message)
         if not state.positions:
             return
         held = False
         for managed in state.positions.values():
             position = managed.position
-            if position.symbol != symbol or (message.source != "feed" and tick.time <= position.entry_time):
-                continue
-            held, long = True, position.side == "long"
-            if price < position.worst if long else price > position.worst:
-                managed.position = position = msgspec.structs.replace(position, worst=price)
-            elif price > position.best if long else price < position.best:
-                managed.position = position = msgspec.structs.replace(position, best=price)
-            if tick.time < position.entry_bar_end and (
-                price < position.invalidation if long else price > position.invalidation
+            if position.symbol != symbol or (
+                not message.tradable and tick.time <= max(position.entry_time, state.settled or position.entry_time)
             ):
-                yield from self._leave(managed, "invalidated")
+                continue
+            held = True
+            if exits.is_own_fill(managed, tick):
+                continue
+            exits.see(managed, message)
+            yield from exits.react(managed, message, state.products.get(symbol), self._rules)
+        if held and state.overdue and message.tradable:
+            yield from windows.catch_up(state, self._rules, now)
         if held:
-            yield from self._watch_loss(now)
-
-    def _leave(self, managed: Managed, reason: Purpose) -> Iterator[Effect]:
-        """Order a market exit, once."""
-        if managed.leaving is not None:
-            return
-        managed.leaving = reason
-        position = managed.position
-        yield Send("paper_broker", PlaceOrder(exit_order(position, reason, "market", None)))
-
-    def _leave_all(self, ids: list[str]) -> Iterator[Effect]:
-        for id_ in ids:
-            yield from self._leave(self.state.positions[id_], "flatten")
+            yield from exits.tell_extremes(state, now)
+            yield from stale.heard(state, symbol, now)
+            yield from watch_loss(state, self._rules, now)
 
     def _filled(self, now: datetime, message: Filled) -> Iterator[Effect]:
-        self.state.account = message.account
-        fill = message.fill
+        state, fill = self.state, message.fill
+        state.account = message.account
         if fill.purpose == "entry":
-            yield from self._opened(message)
-            yield from self._watch_loss(now)
-            return
-        managed = self.state.positions.get(fill.position_id)
-        if managed is None:
-            return
-        position = managed.position
-        long = position.side == "long"
-        contracts = position.contracts - fill.contracts
-        managed.position = position = msgspec.structs.replace(
-            position,
-            contracts=contracts,
-            margin=message.margin,
-            gross=position.gross + message.gross,
-            fees=position.fees + fill.fee,
-            slippage=position.slippage + fill.slippage,
-            worst=(min if long else max)(position.worst, fill.reference),
-            best=(max if long else min)(position.best, fill.reference),
-            exit_price=fill.price,
-            exit_time=fill.time,
-            exit_reason=fill.purpose,
-        )
-        if contracts == 0:
-            del self.state.positions[position.id]
-            yield Send("journal", PositionClosed(position))
-        else:
-            managed.changes += 1
-            yield Send("journal", PositionChanged(position, managed.changes))
-        yield from self._watch_loss(now)
+            yield from self._opened(now, message)
+        elif fill.position_id in state.positions:
+            managed = state.positions[fill.position_id]
+            managed.position = after_exit(managed.position, message)
+            if managed.position.is_open:
+                yield from exits.changed(managed, now)
+            else:
+                del state.positions[fill.position_id]
+                yield Send("journal", PositionClosed(managed.position))
+                away.closed(state.away, managed.position)
+                yield from commands.closed(state, now, managed.position)
+                yield from entries.enter_after(state, now, fill.position_id)
+        yield from watch_loss(state, self._rules, now)
 
-    def _opened(self, message: Filled) -> Iterator[Effect]:
-        """The trade of a trigger: keep it, and lay its stop and target beside it at the broker."""
+    def _opened(self, now: datetime, message: Filled) -> Iterator[Effect]:
+        """The trade of a trigger: keep it, and lay its exits beside it at the broker."""
         fill = message.fill
         entering = self.state.entering.pop(fill.order_id)
-        contract_size = self.state.products[fill.symbol].contract_size
-        position = opened(entering.trigger, entering.approval, message, contract_size)
-        self.state.positions[position.id] = Managed(position)
+        product = self.state.products[fill.symbol]
+        position = opened(entering.trigger, entering.approval, message, product)
+        self.state.positions[position.id] = Managed(position, fresh=True, told_at=now)
         yield Send("journal", PositionOpened(position))
-        yield Send("paper_broker", PlaceOrder(exit_order(position, "stop", "stop", position.stop)))
-        yield Send("paper_broker", PlaceOrder(exit_order(position, "target", "limit", position.target)))
+        yield from exits.exit_orders(position, product, self._rules)
+        yield from exits.arm_max_bars(position, self._rules, now)
+        yield from exits.arm_expiry(position, product, self._rules, now)
+        yield from windows.entered_late(self.state, self._rules, now)
+
+    def _settled(self, message: SettlingEnded) -> Iterator[Effect]:
+        """What was missed has been settled up to here; if there is no more of it, the owner is told."""
+        state = self.state
+        state.settled = message.until
+        if message.last and state.away is not None:
+            yield from away.recovered(state.away, [managed.position for managed in state.positions.values()], message)
+            state.away = None
 
     def _funded(self, now: datetime, message: FundingPaid) -> Iterator[Effect]:
         self.state.account = message.account
+        away.funded(self.state.away, message.amount)
         managed = self.state.positions.get(message.position_id)
         if managed is not None:
-            position = managed.position
-            managed.position = msgspec.structs.replace(position, funding=position.funding + message.amount)
-            managed.changes += 1
-            yield Send("journal", PositionChanged(managed.position, managed.changes))
-        yield from self._watch_loss(now)
+            yield from exits.changed(managed, now, funding=managed.position.funding + message.amount)
+        yield from watch_loss(self.state, self._rules, now)
+
+    def _day(self, now: datetime) -> Iterator[Effect]:
+        yield from begin_day(self.state, self._rules, now)
+        yield from self._arm_expiries(now)
+
+    def _listed(self, now: datetime, products: Iterable[Product]) -> Iterator[Effect]:
+        before = dict(self.state.products)
+        self.state.products |= {product.id: product for product in products}
+        if self.state.products != before:
+            yield Send("journal", terms_set(self._rules, self.state.products.values(), now))
+        yield from self._arm_expiries(now)
+
+    def _arm_expiries(self, now: datetime) -> Iterator[Effect]:
+        for managed in self.state.positions.values():
+            product = self.state.products.get(managed.position.symbol)
+            yield from exits.arm_expiry(managed.position, product, self._rules, now)
 
     # ── triggers ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _triggered(self, now: datetime, trigger: EntryTriggered) -> Iterator[Effect]:
         state, setup = self.state, trigger.setup
-        product = state.products.get(setup.symbol)
+        if setup.id in state.decided or setup.id in state.positions:
+            # Before any other gate: what its first trigger became stands, whatever is halted or closed by now.
+            yield Send("journal", rejected(trigger, now, "already_triggered", "triggered before", "first trigger"))
+            return
+        state.decided = {id_: until for id_, until in state.decided.items() if until > now}
+        state.decided[setup.id] = setup.valid_until
+        executed = self._executed.get(setup.symbol, setup.symbol)
+        product = state.products.get(executed)
         if product is None:
             yield Send("journal", rejected(trigger, now, "session_closed", "not listed by the exchange", "listed"))
             return
-        base = state.day_equity if state.day_equity is not None else self._equity()
+        price = entry_price(trigger, executed, state.ticks.get(executed), now, self._rules)
+        base = state.day_equity if state.day_equity is not None else equity_now(state)
         context = EntryContext(
             at=now,
             setup=setup,
             name=trigger.name,
             product=product,
-            reference=trigger.tick.price,
-            bid=trigger.tick.bid,
-            ask=trigger.tick.ask,
+            reference=price.reference,
+            bid=price.bid,
+            ask=price.ask,
+            ratio=price.ratio,
             verified=trigger.verified,
             missed=trigger.missed,
-            already_triggered=setup.id in state.positions or entry_id(setup.id) in state.entering,
+            already_triggered=False,
             halts=dict(state.halts),
             daily_loss_hit=DAILY_LOSS in state.halts,
             day_start_equity=base,
             continuity=trigger.at_trigger,
             positions=tuple(managed.position for managed in state.positions.values()),
             pending=tuple(entering.pending for entering in state.entering.values()),
-            equity=self._equity(),
-            available=self._available(),
+            equity=equity_now(state),
+            available=available_now(state),
             rules=self._rules,
         )
+        yield Send("journal", judged(context, state.last))
         outcome = judge(context).outcome
-        if isinstance(outcome, Approval):
-            for id_ in outcome.closes:
-                yield from self._leave(state.positions[id_], "flatten")
-            order = entry_order(setup, outcome)
-            state.entering[order.id] = Entering(trigger, outcome, pending_entry(context, outcome))
-            yield Send("paper_broker", PlaceOrder(order))
-        else:
+        if not isinstance(outcome, Approval):
             yield Send("journal", rejected(trigger, now, outcome.gate, outcome.value, outcome.threshold))
+            return
+        order = entry_order(setup, outcome, product, self._rules)
+        entering = Entering(trigger, outcome, pending_entry(context, outcome), order, list(outcome.closes))
+        state.entering[order.id] = entering
+        for id_ in outcome.closes:
+            yield from leave(state.positions[id_], "flip")
+        if not entering.after:
+            yield Send("paper_broker", PlaceOrder(order))
 
     def _refused(self, now: datetime, message: OrderRejected) -> Iterator[Effect]:
-        """The broker refused: an entry ends as a rejection; an exit may be tried again at the next trade."""
-        entering = self.state.entering.pop(message.order.id, None)
-        if entering is not None:
-            yield Send("journal", rejected(entering.trigger, now, message.reason, message.value, message.threshold))
-            return
-        managed = self.state.positions.get(message.order.position_id)
-        if managed is not None and managed.leaving == message.order.purpose:
+        """The broker refused an order; an exit may be tried again, at once where only its id was used before."""
+        yield from entries.refused(self.state, now, message)
+        order, managed = message.order, self.state.positions.get(message.order.position_id)
+        if managed is not None and managed.leaving == order.purpose:
             managed.leaving = None
-
-    # ── account ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _open_profits(self) -> list[Decimal]:
-        last = self.state.last
-        positions = (managed.position for managed in self.state.positions.values())
-        return [unrealised(position, last.get(position.symbol, position.entry_price)) for position in positions]
-
-    def _equity(self) -> Decimal:
-        return equity(self.state.account, self._open_profits())
-
-    def _available(self) -> Decimal:
-        return available(self.state.account, self._open_profits())
-
-    def _day(self, now: datetime) -> Iterator[Effect]:
-        """Begin a trading day, once: its equity is the base of the daily loss limit, which is lifted by it."""
-        state, zone = self.state, self._rules.account.timezone
-        following = next_trading_day(now, zone)
-        yield After((following - now).total_seconds(), DayDue(following))
-        day = trading_day(now, zone).isoformat()
-        if day != state.day:
-            state.day, state.day_equity = day, self._equity()
-            yield Send("journal", DayStarted(day, now, state.day_equity))
-            yield from self._lift(now, DAILY_LOSS)
-
-    def _watch_loss(self, now: datetime) -> Iterator[Effect]:
-        """Halt entries for the day when equity, open profit and loss included, has lost the limit."""
-        base, current = self.state.day_equity, self._equity()
-        if base is None or DAILY_LOSS in self.state.halts:
-            return
-        if daily_loss_hit(base, current, self._rules.sizing):
-            share = self._rules.sizing.daily_loss
-            reason = f"equity {current:.2f} USD is {share:.0%} or more below the day's {base:.2f}"
-            yield from self._halt(now, DAILY_LOSS, reason)
-
-    # ── halts ───────────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _halt(self, now: datetime, source: str, reason: str) -> Iterator[Effect]:
-        if self.state.halts.get(source) != reason:
-            begins = source not in self.state.halts
-            self.state.halts[source] = reason
-            yield self._halts_changed(now, source if begins else "", reason)
-
-    def _lift(self, now: datetime, source: str) -> Iterator[Effect]:
-        reason = self.state.halts.pop(source, None)
-        if reason is not None:
-            yield self._halts_changed(now, source, reason, lifted=True)
-
-    def _resume(self, now: datetime, source: str) -> Iterator[Effect]:
-        """Lift one source's halt; a person's word also lifts the daily loss, measured anew from here."""
-        yield from self._lift(now, source)
-        if source == "person" and DAILY_LOSS in self.state.halts:
-            self.state.day_equity = self._equity()
-            yield from self._lift(now, DAILY_LOSS)
-
-    def _halts_changed(self, now: datetime, source: str, reason: str, *, lifted: bool = False) -> Effect:
-        self.state.halt_count += 1
-        halts, count = dict(self.state.halts), self.state.halt_count
-        return Send("journal", HaltChanged(now, halts, count, source, reason if source else "", lifted))
-
-    def _command(
-        self, now: datetime, command_id: int | None, effects: Iterable[Effect], result: str, *, failed: bool = False
-    ) -> Iterator[Effect]:
-        yield from effects
-        if command_id is not None:
-            yield Send("journal", CommandDone(command_id, now, result, failed))
+            managed.refusals += 1
+            if message.reason == entries.DUPLICATE:
+                yield from leave(managed, order.purpose)
+            else:
+                yield from entries.left_waiting(self.state, now, order.position_id)

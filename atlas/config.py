@@ -21,11 +21,24 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from atlas.errors import ConfigurationError, CredentialError
-from atlas.rules import AccountRules, FeeRules, GateRules, MarginRules, Rules, SizingRules, StratRules
+from atlas.rules import (
+    AccountRules,
+    AlertRules,
+    ExitRules,
+    FeeRules,
+    FillRules,
+    GateRules,
+    MarginRules,
+    Rules,
+    SizingRules,
+    StratRules,
+)
 from atlas.rules_check import check
 
 COINBASE_WS = "wss://advanced-trade-ws.coinbase.com"
 COINBASE_REST = "https://api.coinbase.com"
+MOST_BOOKS = 30
+"""Products whose order book the exchange gives on one connection, since 2026-08-26 (coinbase.md 0.7)."""
 PLACES = ("atlas.toml", "~/.config/atlas/atlas.toml", "/etc/atlas/atlas.toml")
 """Where a configuration file is looked for when none is named; the first there is."""
 
@@ -46,13 +59,26 @@ class _Section(BaseModel):
 
 
 class ExchangeSettings(_Section):
-    """Where the exchange is and which products are watched."""
+    """Where the exchange is and which products are traded.
+
+    `signal_products` is product → the one its signals are taken from, e.g. `"BIP-20DEC30-CDE" = "BTC-USD"`; others are
+    traded by signals of their own. `listing_days` is how old a cached listing a start without the exchange's REST may
+    use, `expiry_days` how long before its end a product's expiry is announced, once a day.
+    """
 
     ws_url: str = COINBASE_WS
     rest_url: str = COINBASE_REST
     products: tuple[str, ...] = ("BIP-20DEC30-CDE", "ETP-20DEC30-CDE")
+    signal_products: dict[str, str] = {}
+    listing_days: float = 7.0
+    expiry_days: int = 14
     rest_per_second: float = 5.0
     rest_timeout_seconds: float = 10.0
+
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """Every product whose trades and candles are needed: those traded, then those that only give signals."""
+        return tuple(dict.fromkeys((*self.products, *self.signal_products.values())))
 
 
 class FeedSettings(_Section):
@@ -68,11 +94,15 @@ class FeedSettings(_Section):
 
 
 class DatabaseSettings(_Section):
-    """`url` empty: embedded Postgres in `directory` (empty: its default place). `name` is the database there."""
+    """`url` empty: embedded Postgres in `directory` (empty: its default place). `name` is the database there.
+
+    `wait_seconds` is how long a start waits for a server elsewhere that cannot be reached; then it ends with 69.
+    """
 
     url: SecretStr = SecretStr("")
     name: str = ""
     directory: str = ""
+    wait_seconds: float = Field(default=60.0, ge=0, le=3600)
 
 
 class DiscordSettings(_Section):
@@ -96,6 +126,23 @@ class RecorderSettings(_Section):
     days: int = 14
 
 
+class UpkeepSettings(_Section):
+    """What ATLAS does about itself.
+
+    `disk_percent`: entries are halted while so much of a disk it writes to is in use, until it is a percent less.
+    `health_days`: for how long the last state of an actor that is no more is kept. `audit`: each night at `audit_hour`
+    (UTC) the day before is replayed from its recording in a process of its own, and a difference is an alert.
+    `ping_url`: asked every `ping_seconds` while every actor gets on, by whoever is to miss it (empty: nobody).
+    """
+
+    disk_percent: float = 95.0
+    health_days: int = 30
+    audit: bool = True
+    audit_hour: int = 3
+    ping_url: SecretStr = SecretStr("")
+    ping_seconds: float = 60.0
+
+
 class CoinbaseSettings(_Section):
     """API key and secret; market data needs neither."""
 
@@ -107,19 +154,23 @@ _RULES: dict[str, type[msgspec.Struct]] = {
     "strat": StratRules,
     "gates": GateRules,
     "sizing": SizingRules,
+    "exits": ExitRules,
+    "fills": FillRules,
     "fees": FeeRules,
     "margin": MarginRules,
     "account": AccountRules,
+    "alerts": AlertRules,
 }
 _SECRETS = {
     "COINBASE_API_KEY": ("coinbase", "api_key"),
     "COINBASE_API_SECRET": ("coinbase", "api_secret"),
     "DISCORD_WEBHOOK_URL": ("discord", "webhook_url"),
+    "ATLAS_PING_URL": ("upkeep", "ping_url"),
     "DATABASE_URL": ("database", "url"),
     "ATLAS_DATABASE_URL": ("database", "url"),
 }
 """Names honoured beside ATLAS_…, as environment variables and as systemd credentials; a later row wins."""
-_NO_SETTINGS = ("ATLAS_CONFIG", "ATLAS_DATA_DIR", "ATLAS_DATABASE_URL")
+_NO_SETTINGS = ("ATLAS_CONFIG", "ATLAS_DATA_DIR", "ATLAS_DATABASE_URL", "ATLAS_PING_URL")
 """Names of ours that are not section and key."""
 _TYPO = 0.75
 """How like a setting another ATLAS_… name must be to count as a slip of the pen; others may belong to anything."""
@@ -137,6 +188,7 @@ class Settings(BaseSettings):
     discord: DiscordSettings = DiscordSettings()
     web: WebSettings = WebSettings()
     recorder: RecorderSettings = RecorderSettings()
+    upkeep: UpkeepSettings = UpkeepSettings()
     coinbase: CoinbaseSettings = CoinbaseSettings()
 
     @classmethod
@@ -154,7 +206,7 @@ class Settings(BaseSettings):
     def rules(self) -> Rules:
         """Return the rules of trading these settings hold, checked against one another."""
         sections: dict[str, Any] = {name: struct(**getattr(self, name).model_dump()) for name, struct in _RULES.items()}
-        rules = Rules(mode=self.mode, **sections)
+        rules = Rules(mode=self.mode, signal_products=dict(self.exchange.signal_products), **sections)
         check(rules)
         return rules
 
@@ -314,21 +366,57 @@ def _sets(layer: Any, names: list[str]) -> bool:
 
 def _check_outside(settings: Settings) -> None:
     """Refuse what would let ATLAS run and do nothing. Raises ConfigurationError."""
-    exchange, feed = settings.exchange, settings.feed
+    exchange, feed, upkeep = settings.exchange, settings.feed, settings.upkeep
     if urlsplit(exchange.ws_url).scheme not in ("ws", "wss") or not urlsplit(exchange.ws_url).netloc:
         raise ConfigurationError(f"`exchange.ws_url` = {exchange.ws_url!r} is wrong: wss://host, or ws://host:port")
     if not exchange.products or "" in exchange.products:
         raise ConfigurationError(
             f"`exchange.products` = {list(exchange.products)} is wrong: name at least one, e.g. BIP-20DEC30-CDE"
         )
+    _check_signal_products(exchange)
+    if settings.rules().fills.model == "depth" and len(exchange.products) > MOST_BOOKS:
+        raise ConfigurationError(
+            f"`fills.model` = 'depth' is wrong for {len(exchange.products)} products: the exchange gives order books "
+            f"of {MOST_BOOKS} at most; trade fewer, or set it to spread"
+        )
     for key, value in (
+        ("exchange.listing_days", exchange.listing_days),
         ("exchange.rest_per_second", exchange.rest_per_second),
         ("exchange.rest_timeout_seconds", exchange.rest_timeout_seconds),
         ("feed.silence_seconds", feed.silence_seconds),
         ("feed.heartbeat_seconds", feed.heartbeat_seconds),
         ("feed.max_drift_seconds", feed.max_drift_seconds),
+        ("upkeep.ping_seconds", upkeep.ping_seconds),
     ):
         if not 0 < value < math.inf:
             raise ConfigurationError(f"`{key}` = {value} is wrong: a number above 0")
     if not 0 <= settings.web.port <= 65_535:
         raise ConfigurationError(f"`web.port` = {settings.web.port} is wrong: 1 to 65535, or 0 for any free one")
+    if not 0 < upkeep.disk_percent <= 100:
+        raise ConfigurationError(f"`upkeep.disk_percent` = {upkeep.disk_percent} is wrong: above 0, and 100 at most")
+    if not 0 <= upkeep.audit_hour <= 23:
+        raise ConfigurationError(f"`upkeep.audit_hour` = {upkeep.audit_hour} is wrong: an hour UTC, 0 to 23")
+    for days_of, days in (("upkeep.health_days", upkeep.health_days), ("recorder.days", settings.recorder.days)):
+        if days < 1:
+            raise ConfigurationError(f"`{days_of}` = {days} is wrong: 1 or more")
+    ping = upkeep.ping_url.get_secret_value()
+    if ping and (urlsplit(ping).scheme not in ("http", "https") or not urlsplit(ping).hostname):
+        raise ConfigurationError("`upkeep.ping_url` = (hidden) is wrong: https://host/…, or nothing")
+    if exchange.expiry_days < 0:
+        raise ConfigurationError(f"`exchange.expiry_days` = {exchange.expiry_days} is wrong: 0 or more")
+
+
+def _check_signal_products(exchange: ExchangeSettings) -> None:
+    """Refuse pairs by which one setup would be two trades, or none. Raises ConfigurationError."""
+    traded: dict[str, str] = {}
+    for product, signal in exchange.signal_products.items():
+        said = f"`exchange.signal_products`: {product} = {signal!r} is wrong: "
+        if product not in exchange.products:
+            raise ConfigurationError(f"{said}{product} is not among exchange.products {list(exchange.products)}")
+        if not signal or signal == product:
+            raise ConfigurationError(f"{said}name another product, or leave the line out")
+        if signal in exchange.products:
+            raise ConfigurationError(f"{said}{signal} is traded itself: take it out of exchange.products")
+        if signal in traded:
+            raise ConfigurationError(f"{said}{traded[signal]} has its signals from there, and a setup is traded once")
+        traded[signal] = product

@@ -13,13 +13,16 @@ import msgspec
 from atlas.errors import ConfigurationError
 from atlas.market.sessions import closed_reason
 from atlas.money.account import day_loss
+from atlas.money.bounds import Measured, past_stop, past_target, reward_risk
 from atlas.money.entry import Approval, Check, EntryContext, Rejection, Verdict
+from atlas.money.exits import last_day_reason
 from atlas.money.fees import fee, notional
 from atlas.money.margin import leverage, liquidation_price, maintenance_rate
 from atlas.money.profit import risk_of
 from atlas.money.rounding import dollars, percent, shown, stop_on_tick, target_on_tick
 from atlas.money.sizing import Size, SizeRequest, size
 from atlas.money.windows import tier_at
+from atlas.rules import Rules
 
 MODE_SIGNALS = "mode signals"
 """What `not_traded` finds where nothing is traded: the trigger itself is then what the owner is told."""
@@ -39,21 +42,20 @@ class Entry(msgspec.Struct, frozen=True):
         return abs(self.target - self.context.reference)
 
 
-Measured = tuple[bool, str, str]
-"""Whether a gate passes; what it found; what it wants."""
-
-
 # ── the setup and the market ────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _halted(entry: Entry) -> Measured:
     halts = {source: reason for source, reason in entry.context.halts.items() if source != "daily_loss"}
+    if (relisted := entry.context.relisted) is not None:
+        halts["listing"] = relisted
     found = "; ".join(f"{source}: {reason}" for source, reason in sorted(halts.items()))
     return not halts, found or "no halt", "no halt"
 
 
 def _session_closed(entry: Entry) -> Measured:
-    reason = closed_reason(entry.context.product, entry.context.at)
+    context = entry.context
+    reason = closed_reason(context.product, context.at) or last_day_reason(context.product, context.at)
     return reason is None, reason or "open", "open"
 
 
@@ -96,15 +98,11 @@ def _divergence(entry: Entry) -> Measured:
 
 
 def _price_past_stop(entry: Entry) -> Measured:
-    reference, is_long = entry.context.reference, entry.context.setup.side == "long"
-    passed = reference > entry.stop if is_long else reference < entry.stop
-    return passed, str(reference), f"{'above' if is_long else 'below'} the stop {entry.stop}"
+    return past_stop(entry.context.setup.side, entry.context.reference, entry.stop)
 
 
 def _price_past_target(entry: Entry) -> Measured:
-    reference, is_long = entry.context.reference, entry.context.setup.side == "long"
-    passed = reference < entry.target if is_long else reference > entry.target
-    return passed, str(reference), f"{'below' if is_long else 'above'} the target {entry.target}"
+    return past_target(entry.context.setup.side, entry.context.reference, entry.target)
 
 
 def _magnitude(entry: Entry) -> Measured:
@@ -113,10 +111,8 @@ def _magnitude(entry: Entry) -> Measured:
 
 
 def _reward_risk(entry: Entry) -> Measured:
-    gates = entry.context.rules.gates
-    least = gates.min_reward_risk_by_family.get(entry.context.setup.family, gates.min_reward_risk)
-    found = entry.magnitude / abs(entry.context.reference - entry.stop)
-    return found >= least, shown(found, 4, "down"), f"≥ {shown(least, 4, 'up')}"
+    least = least_reward_risk(entry.context.rules, entry.context.setup.family)
+    return reward_risk(entry.context.reference, entry.stop, entry.target, least)
 
 
 def _continuity(entry: Entry) -> Measured:
@@ -242,6 +238,11 @@ SWITCHABLE: tuple[str, ...] = (
 """The gates that `gates.off` may name. The rest keep an entry safe, or are what makes it an entry (a size above 0)."""
 
 
+def least_reward_risk(rules: Rules, family: str) -> Decimal:
+    """Return the least reward ÷ risk of a family's setups."""
+    return rules.gates.min_reward_risk_by_family.get(family, rules.gates.min_reward_risk)
+
+
 def _multiplier(context: EntryContext) -> Decimal:
     """Return 1 when every frame agrees, else ½ (strat.md 4), also where the gate `continuity` is switched off."""
     reading = context.continuity
@@ -313,5 +314,6 @@ def judge(context: EntryContext) -> Verdict:
             risk=sized.risk,
             size=sized,
             closes=tuple(position.id for position in context.flipped),
+            ratio=None if setup.symbol == product.id else ratio,
         )
     )

@@ -48,10 +48,16 @@ class GateRules(msgspec.Struct, frozen=True):
     min_reward_risk_by_family: dict[str, Decimal] = msgspec.field(default_factory=dict)
     max_fee_share: Decimal = Decimal("0.20")
     max_divergence: Decimal = Decimal("0.02")
+    max_price_age_seconds: float = 60.0
+    """How old the executed product's last trade may be for a ratio to its signal product; older: `divergence`."""
 
 
 class SizingRules(msgspec.Struct, frozen=True):
-    """Sizing and limits, trading.md "Sizing". `mode` risk | leverage. Shares are fractions, 0.02 = 2 %."""
+    """Sizing and limits, trading.md "Sizing". `mode` risk | leverage. Shares are fractions, 0.02 = 2 %.
+
+    `max_total_risk` counts in either mode: a full-size position of mode leverage loses about 6 % of equity to a stop
+    1.5 % away already, at 4.1×, so at the default most entries of that mode end as `total_risk`: raise it with it.
+    """
 
     mode: str = "risk"
     risk_share: Decimal = Decimal("0.02")
@@ -60,6 +66,22 @@ class SizingRules(msgspec.Struct, frozen=True):
     max_total_risk: Decimal = Decimal("0.06")
     daily_loss: Decimal = Decimal("0.05")
     long_only_spot: bool = True
+
+
+class ExitRules(msgspec.Struct, frozen=True):
+    """The optional exits of strat.md 6, all off by default; R is |entry fill − first stop|.
+
+    `scale_out` is the share of the contracts closed at 1 R (0 = off, whole contracts). `break_even` is after how many
+    R the stop goes to the entry (0 = off). The stop trails the best price by `trail_distance` R (0 = off) once that
+    has gone `trail_after` R. `max_bars` is how many bars of its timeframe a position is held at most, the entry bar
+    being the first (0 = off).
+    """
+
+    scale_out: Decimal = Decimal(0)
+    break_even: Decimal = Decimal(0)
+    trail_after: Decimal = Decimal(1)
+    trail_distance: Decimal = Decimal(0)
+    max_bars: int = 0
 
 
 class FeeRules(msgspec.Struct, frozen=True):
@@ -73,6 +95,18 @@ class FeeRules(msgspec.Struct, frozen=True):
     spot_flat: Decimal = Decimal(0)
     liquidation: Decimal = Decimal("0.0010")
     slippage: Decimal = Decimal("0.0005")
+
+
+class FillRules(msgspec.Struct, frozen=True):
+    """How orders fill. `model` spread | depth: half the spread, or a walk through the order book.
+
+    `latency_ms` is how long an order takes to the market, in market time. `levels` is how many levels of a side the
+    broker is told.
+    """
+
+    model: str = "spread"
+    latency_ms: int = 0
+    levels: int = 20
 
 
 class MarginRules(msgspec.Struct, frozen=True):
@@ -94,21 +128,40 @@ class AccountRules(msgspec.Struct, frozen=True):
     timezone: str = "UTC"
 
 
+class AlertRules(msgspec.Struct, frozen=True):
+    """What is watched for alerts only; it decides no trade.
+
+    `full_continuity`: full timeframe continuity and its flips (needs 1M 1w 1d 1h of every product). The owner is told
+    of a side once it has held for `full_continuity_hold_seconds` of market time. `stale_price_seconds`: a product held
+    may go so long without a trade in open session, in market time, before the owner is told.
+    """
+
+    full_continuity: bool = True
+    full_continuity_hold_seconds: float = 60.0
+    stale_price_seconds: float = 900.0
+
+
 class Rules(msgspec.Struct, frozen=True):
-    """All of them. `mode` is signals | paper."""
+    """All of them. `mode` is signals | paper. `signal_products` is executed product → the one it is signalled by."""
 
     mode: str = "paper"
+    signal_products: dict[str, str] = msgspec.field(default_factory=dict)
     strat: StratRules = StratRules()
     gates: GateRules = GateRules()
     sizing: SizingRules = SizingRules()
+    exits: ExitRules = ExitRules()
+    fills: FillRules = FillRules()
     fees: FeeRules = FeeRules()
     margin: MarginRules = MarginRules()
     account: AccountRules = AccountRules()
+    alerts: AlertRules = AlertRules()
+
+    @property
+    def deciding(self) -> "Rules":
+        """These rules without the account's name and what is only told, which decide nothing."""
+        account = msgspec.structs.replace(self.account, name="")
+        return msgspec.structs.replace(self, account=account, alerts=AlertRules())
 
     def fingerprint(self) -> str:
-        """Return the first 12 hex digits of the SHA-256 of the rules, sorted: the same rules, the same text.
-
-        The account's name decides nothing and is left out.
-        """
-        nameless = msgspec.structs.replace(self, account=msgspec.structs.replace(self.account, name=""))
-        return sha256(msgspec.json.encode(nameless, order="sorted")).hexdigest()[:12]
+        """Return the first 12 hex digits of the SHA-256 of what decides, sorted: the same rules, the same text."""
+        return sha256(msgspec.json.encode(self.deciding, order="sorted")).hexdigest()[:12]

@@ -10,6 +10,7 @@ import pytest
 from atlas import config
 from atlas.cli import settings_text
 from atlas.errors import ConfigurationError, CredentialError
+from atlas.rules import ExitRules
 
 OURS = ("ATLAS_", "COINBASE_", "DISCORD_", "DATABASE_", "CREDENTIALS_")
 
@@ -49,6 +50,17 @@ def test_command_line_wins_over_environment_wins_over_file(place: Path, monkeypa
 def test_numbers_of_a_file_are_exact(place: Path) -> None:
     (place / "atlas.toml").write_text("[gates]\nmin_magnitude = 0.1\n")
     assert config.load().rules().gates.min_magnitude == Decimal("0.1")
+
+
+def test_exits_and_the_policy_flip_are_settings(place: Path) -> None:
+    assert config.load().rules().exits == ExitRules()
+    (place / "atlas.toml").write_text(
+        '[exits]\nscale_out = 0.5\nbreak_even = 1\ntrail_after = 1.5\ntrail_distance = 0.75\nmax_bars = 8\n'
+        '[sizing]\nposition_policy = "flip"\n'
+    )
+    rules = config.load().rules()
+    wanted = ExitRules(Decimal("0.5"), Decimal(1), Decimal("1.5"), Decimal("0.75"), 8)
+    assert (rules.exits, rules.sizing.position_policy) == (wanted, "flip")
 
 
 def test_named_file_comes_before_the_one_in_the_working_directory(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,6 +179,12 @@ def test_fault_is_laid_to_the_layer_that_set_it(place: Path, monkeypatch: pytest
         ("strat", "families", ["3-3"], "`strat.families` = '3-3' is wrong: one of 3-1, 2-1"),
         ("gates", "off", ["fee"], "`gates.off` = 'fee' is wrong: one of "),
         ("sizing", "risk_share", 2, "`sizing.risk_share` = 2 is wrong: a share between 0 and 1, e.g. 0.02 for 2 %"),
+        ("sizing", "position_policy", "all", "`sizing.position_policy` = 'all' is wrong: one of one_per_product"),
+        ("exits", "scale_out", 1, "`exits.scale_out` = 1 is wrong: 0 for none, or a share below 1, e.g. 0.5"),
+        ("exits", "break_even", -1, "`exits.break_even` = -1 is wrong: 0, or so many R above it, e.g. 1.5"),
+        ("exits", "trail_distance", "-0.5", "`exits.trail_distance` = -0.5 is wrong: 0, or so many R above it"),
+        ("exits", "max_bars", -1, "`exits.max_bars` = -1 is wrong: 0 for no limit, or 1 and more"),
+        ("alerts", "full_continuity_hold_seconds", -1, "`alerts.full_continuity_hold_seconds` = -1.0 is wrong"),
         ("account", "starting_equity", 0, "`account.starting_equity` = 0 is wrong: more than 0"),
         ("account", "timezone", "Mars/Phobos", "`account.timezone` = 'Mars/Phobos' is wrong: a name like UTC"),
         ("exchange", "products", [], "`exchange.products` = [] is wrong: name at least one"),
@@ -174,6 +192,12 @@ def test_fault_is_laid_to_the_layer_that_set_it(place: Path, monkeypatch: pytest
         ("exchange", "rest_per_second", 0, "`exchange.rest_per_second` = 0.0 is wrong: a number above 0"),
         ("feed", "silence_seconds", -1, "`feed.silence_seconds` = -1.0 is wrong: a number above 0"),
         ("web", "port", 70000, "`web.port` = 70000 is wrong: 1 to 65535"),
+        ("upkeep", "disk_percent", 0, "`upkeep.disk_percent` = 0.0 is wrong: above 0, and 100 at most"),
+        ("upkeep", "audit_hour", 24, "`upkeep.audit_hour` = 24 is wrong: an hour UTC, 0 to 23"),
+        ("upkeep", "health_days", 0, "`upkeep.health_days` = 0 is wrong: 1 or more"),
+        ("upkeep", "ping_seconds", 0, "`upkeep.ping_seconds` = 0.0 is wrong: a number above 0"),
+        ("upkeep", "ping_url", "ftp://hush", "`upkeep.ping_url` = (hidden) is wrong: https://host"),
+        ("recorder", "days", 0, "`recorder.days` = 0 is wrong: 1 or more"),
     ],
 )
 def test_value_that_makes_no_sense_is_refused_with_what_would(section: str, key: str, value: Any, said: str) -> None:

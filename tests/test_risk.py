@@ -262,6 +262,16 @@ def test_after_a_persons_resume_entries_go_on_although_the_loss_stands() -> None
     assert judge(context(day_start_equity=D(20000), daily_loss_hit=False)).approved
 
 
+@pytest.mark.parametrize(("before", "gate"), [(timedelta(days=1, seconds=1), None), (timedelta(days=1), "expires")])
+def test_no_entry_is_made_on_the_last_day_of_a_contract(before: timedelta, gate: str | None) -> None:
+    expiring = replace(BIP, expiry=AT + before)
+    if gate is None:
+        assert approval(context(product=expiring)).contracts > 0
+    else:
+        found = rejection(context(product=expiring))
+        assert (found.gate, found.value.split()[0]) == ("session_closed", gate)
+
+
 def test_mode_signals_trades_nothing() -> None:
     assert rejection(context(rules=Rules(mode="signals"))).gate == "not_traded"
 

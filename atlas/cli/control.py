@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 PATIENCE = 10.0
 """Seconds the daemon has to answer."""
 
+_reason = click.option("--reason", default="asked by hand", show_default=True, help="Kept with the command.")
+
 
 @click.command()
 @shared
-@click.option("--reason", default="asked by hand", show_default=True)
+@_reason
 @click.option("--json", "as_json", is_flag=True)
 def halt(choice: Choice, reason: str, as_json: bool) -> None:
     """Stop entries; exits go on."""
@@ -29,25 +31,28 @@ def halt(choice: Choice, reason: str, as_json: bool) -> None:
 
 @click.command()
 @shared
+@_reason
 @click.option("--json", "as_json", is_flag=True)
-def resume(choice: Choice, as_json: bool) -> None:
+def resume(choice: Choice, reason: str, as_json: bool) -> None:
     """Lift a halt by a person, and that of the daily loss."""
-    _ask(choice, "resume", {}, as_json)
+    _ask(choice, "resume", {"reason": reason}, as_json)
 
 
 @click.command()
 @shared
+@_reason
 @click.option("--json", "as_json", is_flag=True)
-def flatten(choice: Choice, as_json: bool) -> None:
+def flatten(choice: Choice, reason: str, as_json: bool) -> None:
     """Close every open position at the market, now."""
-    _ask(choice, "flatten", {}, as_json)
+    _ask(choice, "flatten", {"reason": reason}, as_json)
 
 
 @click.command()
 @shared
 @click.argument("position")
+@_reason
 @click.option("--json", "as_json", is_flag=True)
-def close(choice: Choice, position: str, as_json: bool) -> None:
+def close(choice: Choice, position: str, reason: str, as_json: bool) -> None:
     """Close one position at the market, now; `atlas positions` lists the ids."""
 
     def known(connection: "Connection") -> None:
@@ -59,7 +64,7 @@ def close(choice: Choice, position: str, as_json: bool) -> None:
                 f"account {choice.account!r} has no open position {position!r}; open are: {', '.join(held) or 'none'}"
             )
 
-    _ask(choice, "close", {"position": position}, as_json, known)
+    _ask(choice, "close", {"position": position, "reason": reason}, as_json, known)
 
 
 def _ask(
@@ -69,7 +74,11 @@ def _ask(
     as_json: bool,
     check: "Callable[[Connection], None]" = lambda connection: None,
 ) -> None:
-    """Ask, wait for the answer, print it. Raises TemporaryError when no daemon answers, and what `check` raises."""
+    """Ask, wait for the answer, print it. Raises TemporaryError when no daemon answers, and what `check` raises.
+
+    A command that is under way when the patience ends (no trade to close a position at) is no failure: what it waits
+    for is printed, and its row is answered when it is done.
+    """
     from db.engine import connect, session
     from db.repositories import commands
 
@@ -85,6 +94,8 @@ def _ask(
             if found is not None and found.status in ("done", "failed"):
                 break
             if monotonic() > deadline:
+                if found is not None and found.status == "taken" and found.result is not None:
+                    break
                 with session(engine) as connection:
                     commands.answer(connection, command_id, "failed", f"no daemon answered within {PATIENCE:.0f} s")
                 raise TemporaryError(

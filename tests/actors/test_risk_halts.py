@@ -7,6 +7,7 @@ import msgspec
 
 from actors.messages import (
     ClosePosition,
+    CommandBegun,
     DayStarted,
     FeedDown,
     FeedUp,
@@ -24,6 +25,7 @@ from actors.roles import CoreStates
 from actors.route import route
 from actors.runtime.kit import Kit
 from atlas.market.timeframes import period
+from atlas.money.rounding import dollars
 from tests.actors.positions import BOTH, FOUR, ON_FOUR, SAME_SIZE, D, answers, closed, entered, gates
 from tests.actors.scene import NOON, Scene, at, rules_with
 
@@ -140,7 +142,12 @@ def test_flatten_closes_every_position_and_answers() -> None:
     scene.run(Flatten("me", 7))
     assert [event.position.exit_reason for event in scene.events(PositionClosed)] == ["flatten", "flatten"]
     scene.run(Flatten("me", 8))
-    assert answers(scene) == ["closing 2 open positions", "nothing is open"]
+    one, other = (event.position for event in scene.events(PositionClosed))
+    assert answers(scene) == [
+        f"closed {one.id}: 3 contracts at 61599.75 (flatten), net {dollars(one.net, 'down')}; "
+        f"{other.id}: 3 contracts at 61599.75 (flatten), net {dollars(other.net, 'down')}",
+        "nothing is open",
+    ]
 
 
 def test_flatten_twice_while_the_feed_is_down_closes_once() -> None:
@@ -149,10 +156,46 @@ def test_flatten_twice_while_the_feed_is_down_closes_once() -> None:
     for command in (7, 8):
         scene.run(Flatten("me", command))
     assert scene.events(PositionClosed) == []
+    id_ = scene.one(PositionOpened).position.id
+    assert [event.result for event in scene.events(CommandBegun)] == [f"closing {id_}: not filled yet"] * 2
+    assert answers(scene) == []
     scene.run(FeedUp(at(8)))
     scene.trade(61000, at(9))
     assert closed(scene).exit_reason == "flatten"
-    assert len(answers(scene)) == 2
+    assert [text.split(", net")[0] for text in answers(scene)] == [
+        f"closed {id_}: 7 contracts at 60999.75 (flatten)"
+    ] * 2
+
+
+def test_a_command_handed_over_again_while_it_is_under_way_is_answered_once() -> None:
+    scene = entered()
+    scene.run(FeedDown("gone"))
+    for _ in range(3):
+        scene.run(Flatten("me", 7))
+    scene.run(FeedUp(at(8)))
+    scene.trade(61000, at(9))
+    assert (len(answers(scene)), len(scene.events(CommandBegun))) == (1, 1)
+
+
+def test_the_answer_says_how_a_position_ended_where_something_else_was_first() -> None:
+    scene = entered()
+    scene.run(FeedDown("gone"))
+    scene.run(Flatten("me", 7))
+    scene.trade(58900, at(8), source="snapshot")
+    assert closed(scene).exit_reason == "stop"
+    assert ["(stop)" in text for text in answers(scene)] == [True]
+
+
+def test_the_answers_to_halt_and_resume_name_what_else_halts() -> None:
+    scene = Scene()
+    scene.run(FeedDown("gone"))
+    scene.run(Halt("person", "lunch", 1))
+    scene.run(Resume("person", 2))
+    scene.run(FeedUp(at(1)))
+    scene.run(Resume("person", 3))
+    assert answers(scene) == [
+        "halted: lunch; also halted by feed: gone", "resumed; still halted by feed: gone", "nothing to resume"
+    ]  # fmt: skip
 
 
 def test_one_position_can_be_closed_by_its_id() -> None:
@@ -161,7 +204,9 @@ def test_one_position_can_be_closed_by_its_id() -> None:
     scene.run(ClosePosition("nobody", "me", 1))
     scene.run(ClosePosition(position.id, "me", 2))
     assert closed(scene).exit_reason == "flatten"
-    assert answers(scene) == ["no open position is called nobody", f"closing {position.id}"]
+    nobody, told = answers(scene)
+    assert nobody == "no open position is called nobody"
+    assert told.startswith(f"closed {position.id}: 7 contracts at 61599.75 (flatten), net -$")
 
 
 def test_lesson_117_a_second_close_changes_nothing() -> None:

@@ -6,8 +6,11 @@ import msgspec
 import pytest
 
 from actors.messages import (
+    Depth,
     EntryTriggered,
+    Filled,
     Halt,
+    MarketTime,
     OrderRejected,
     PositionOpened,
     ProductsListed,
@@ -15,7 +18,8 @@ from actors.messages import (
 )
 from actors.risk_monitor import RiskState
 from actors.roles import CoreStates
-from atlas.rules import GateRules, Rules
+from atlas.money.depth import Book, Level
+from atlas.rules import FillRules, GateRules, MarginRules, Rules
 from tests.actors.positions import ETP, FOUR, ON_FOUR, D, closed, entered, gates
 from tests.actors.scene import BIP, HOURLY, REVERSAL, Row, Scene, at, product, rules_with
 
@@ -103,6 +107,86 @@ def test_the_same_trigger_twice_is_one_trade() -> None:
     scene = entered()
     scene.run(scene.one(EntryTriggered), to="risk_monitor")
     assert gates(scene) == ["already_triggered"]
+
+
+def test_the_same_trigger_after_its_trade_is_one_trade_and_reserves_nothing() -> None:
+    scene = entered()
+    scene.trade(58900, at(6))
+    before = closed(scene)
+    scene.run(scene.one(EntryTriggered), to="risk_monitor")
+    assert gates(scene) == ["already_triggered"]
+    assert scene.kit.state("risk_monitor").entering == {}
+    assert closed(scene) == before
+    assert scene.kit.state("risk_monitor").account.reserved == 0
+
+
+def test_the_same_trigger_after_its_rejection_is_one_rejection() -> None:
+    scene = Scene(REVERSAL)
+    scene.trade(61600, at(5))
+    scene.run(scene.one(EntryTriggered), to="risk_monitor")
+    assert gates(scene) == ["continuity", "already_triggered"]
+    assert [event.repeats for event in scene.events(Rejected)] == [False, True]
+
+
+def test_the_same_trigger_while_entries_are_halted_is_no_rejection_of_its_trade() -> None:
+    """The gate `halted` comes first, and its rejection would count: triggers = trades + rejections would be lost."""
+    scene = entered()
+    scene.run(Halt("disk", "96 % full"))
+    scene.run(scene.one(EntryTriggered), to="risk_monitor")
+    assert gates(scene) == ["already_triggered"]
+    assert scene.one(Rejected).repeats
+
+
+def test_an_entry_whose_order_is_finished_reserves_nothing() -> None:
+    """The risk monitor knows nothing of the trade any more; the broker does, and says so."""
+    scene = entered()
+    scene.trade(58900, at(6))
+    scene.kit.state("risk_monitor").decided.clear()
+    scene.run(scene.one(EntryTriggered), to="risk_monitor")
+    assert gates(scene) == ["already_triggered"]
+    assert scene.kit.state("risk_monitor").entering == {}
+    assert [event.fill.purpose for event in scene.events(Filled)] == ["entry", "stop"]
+    assert scene.events(OrderRejected) == []
+
+
+def test_what_has_triggered_is_remembered_until_its_entry_bar_is_over() -> None:
+    scene = entered()
+    assert list(scene.kit.state("risk_monitor").decided.values()) == [at(60)]
+    first = scene.one(EntryTriggered)
+    later = msgspec.structs.replace(first.setup, id="later", valid_until=at(120))
+    scene.run(MarketTime(at(61)))
+    scene.run(msgspec.structs.replace(first, setup=later), to="risk_monitor")
+    assert scene.kit.state("risk_monitor").decided == {"later": at(120)}
+
+
+def test_the_risk_of_an_entry_filled_in_part_is_that_of_the_contracts_filled() -> None:
+    rules = msgspec.structs.replace(rules_with(), fills=FillRules(model="depth"))
+    scene = Scene(rules=rules)
+    scene.trade(61000, at(1))
+    scene.run(Depth(BIP, at(4), Book((Level(D(61599), D(100)),), (Level(D(61600), D(3)),))))
+    scene.trade(61600, at(5))
+    position = scene.one(PositionOpened).position
+    assert (position.contracts, position.risk_at_entry) == (3, 3 * (61600 - 59000) * D("0.01"))
+
+
+@pytest.mark.parametrize(("mode", "contracts"), [("risk", 2), ("leverage", 16)])
+def test_lesson_75_a_thousand_dollars_at_ten_times_opens_a_full_size_position_in_both_modes(
+    mode: str, contracts: int
+) -> None:
+    """Noon is intraday in the long window; a contract is 616.0025 USD at the fill.
+
+    Risk: ⌊20 ÷ (7.0025 to the stop + 1.16 of costs)⌋ = 2. Leverage: ⌊1000 ÷ (61.60025 of margin + 0.5812 of fee +
+    0.0025 of slippage)⌋ = 16.
+    """
+    narrow: tuple[Row, ...] = (
+        (60000, 62000, 60950, 61000), (61000, 63000, 61000, 62000), (61000, 61500, 60900, 61000)
+    )  # fmt: skip
+    rules = rules_with(mode=mode, max_total_risk=D("0.2"))
+    account = msgspec.structs.replace(rules.account, starting_equity=D(1000))
+    rules = msgspec.structs.replace(rules, account=account, margin=MarginRules(window="long_window"))
+    position = entered(narrow, rules).one(PositionOpened).position
+    assert (position.leverage, position.contracts) == (10, contracts)
+    assert position.at_trigger.full
 
 
 def test_two_triggers_of_one_trade_share_the_margin_and_the_limits() -> None:
