@@ -179,7 +179,7 @@ def test_lesson_35_a_week_has_both_its_times_and_its_setups_count_from_the_close
     scene = Scene(rules=rules, closed={"1w": bars(REVERSAL, until=monday, timeframe="1w")})
     scene.trade(60000, at(1))
     scene.trade(60000, monday + timedelta(days=7))
-    week = scene.one(BarClosed).bar
+    (week,) = [event.bar for event in scene.events(BarClosed) if event.bar.timeframe == "1w"]
     assert (week.open_time, week.close_time) == (monday, monday + timedelta(days=7))
     for setup in waiting(scene, "1w"):
         assert (setup.setup_time, setup.valid_from) == (monday, monday + timedelta(days=7))
