@@ -7,57 +7,58 @@ Where an actor runs is one line here. This is the one place besides the journal 
 
 import gc
 import logging
+import math
 import os
 import random
 import socket
 import sys
 import threading
-from datetime import datetime, timedelta
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from actors.entry_monitor import EntryState
+from actors.first_listing import Cached, FirstListing, first_listing
 from actors.journal import HealthSeen, Journal, JournalState
 from actors.messages import (
     Alert,
-    ClosePosition,
-    Flatten,
     Flush,
-    Halt,
     MarketTime,
-    Message,
-    Resume,
+    ProductsListed,
     decode,
     encode,
 )
 from actors.opening import CoreAddress, HistoryGate, Ticker
 from actors.outer_roles import alerter_role, feed_role, history_role
-from actors.paper_broker import BrokerState, Holding
-from actors.risk_monitor import DAILY_LOSS, Managed, RiskState
-from actors.roles import CoreStates, Decider, core_roles
-from actors.route import RISK, route
+from actors.roles import Decider, core_roles
+from actors.route import route
 from actors.runtime.behaviour import Role
 from actors.runtime.core import Core
 from actors.runtime.policy import Policy
 from actors.runtime.post import Post
 from actors.runtime.recorder import Codec, Recorder
-from actors.runtime.recording import last_number
+from actors.runtime.retention import DESCRIBED, last_number_of
 from actors.runtime.supervisor import Supervisor
 from actors.runtime.threads import OwnThread, utc_now
 from actors.runtime.watch import Child
+from actors.signs import Signs
+from actors.system_commands import CommandLine
+from actors.system_states import beginning
+from actors.system_upkeep import Upkeep
 from atlas import __version__
 from atlas.config import Settings
 from atlas.errors import AlreadyRunning, AtlasError, UnavailableError
 from atlas.exchange.rest import Rest
 from atlas.market.product import Product
-from db import rebuild
+from atlas.market.signal_pairs import verify
+from atlas.supervision import Notify
+from db.embedded import EmbeddedServer
 from db.engine import connect, session
-from db.listen import Listener
 from db.lock import AccountLock, Holder
 from db.migrate import require_current
-from db.repositories import commands, daemon, market
+from db.repositories import daemon, market
 from db.repositories.outbox import Outbox
 from db.spool import Spool
 from db.store import Store
@@ -69,25 +70,37 @@ START_TIMEOUT = 120.0
 STOP_TIMEOUT = 10.0
 """Seconds all of them may take to stop, together."""
 BEAT_EVERY = 2.0
-RETENTION_EVERY = 3600.0
-COMMAND_WAIT = 1.0
+STATEMENT_TIMEOUT = 15.0
+"""Seconds a statement may run: who waits for a silent server (5 s more) must still answer its pulse within 30 s."""
+AGAIN = 1.0
+"""Seconds after which commands are listened for again where the database has gone away."""
+PULSE_EVERY, STALLED_AFTER, HUNG_AFTER = 5.0, 30.0, 60.0
+"""Seconds between pulses; without progress until no sign of life is given; and until the process ends."""
 
 _log = logging.getLogger(__name__)
 
 
 class Places(msgspec.Struct, frozen=True):
-    """Where this run keeps things: the database's URL, the recording of the core's inputs, and the journal's spool."""
+    """Where this run keeps things: the database's URL, the recording of the core's inputs, and the journal's spool.
+
+    `disks` are places on every disk that is written to, `audit` the words of the command that audits a recorded day,
+    `server` the embedded server, None for one elsewhere.
+    """
 
     database_url: str
     recording: Path
     spool: Path
+    disks: tuple[Path, ...] = ()
+    audit: Callable[[date], Sequence[str]] | None = None
+    server: EmbeddedServer | None = None
 
 
 class System:
     """Everything that runs. `run` starts it, waits for the end, stops it, and returns the exit code."""
 
-    def __init__(self, settings: Settings, places: Places) -> None:
-        self._settings, self._places = settings, places
+    def __init__(self, settings: Settings, places: Places, notify: Notify) -> None:
+        """`notify` is told when all is started, that every actor gets on, and when the end begins."""
+        self._settings, self._places, self._notify = settings, places, notify
         self._rules = settings.rules()
         self._account = self._rules.account.name
         self._ended = threading.Event()
@@ -102,11 +115,11 @@ class System:
         """
         sys.setswitchinterval(0.0005)
         require_current(self._places.database_url)
-        at, products = self._look_at_exchange()
+        first = self._look_at_exchange()
         lock = AccountLock(self._places.database_url, self._account, self._holder())
         lock.acquire()
         try:
-            return self._run(lock, at, products)
+            return self._run(lock, first)
         finally:
             lock.release()
 
@@ -118,11 +131,19 @@ class System:
 
     # ── building ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _run(self, lock: AccountLock, at: datetime, products: tuple[Product, ...]) -> int:
+    def _run(self, lock: AccountLock, first: FirstListing) -> int:
         settings, places = self._settings, self._places
-        engine = connect(places.database_url)
+        engine = connect(places.database_url, statement_timeout=STATEMENT_TIMEOUT)
         post = Post()
-        supervisor = Supervisor(post, lambda reason: self.end(70, reason))
+        signs = Signs(self._notify, lambda: address.feed, settings.upkeep.ping_url.get_secret_value())
+        supervisor = Supervisor(
+            post,
+            lambda reason: self.end(70, reason),
+            pulse_every=min(PULSE_EVERY, (self._notify.watchdog or math.inf) / 3),
+            stalled_after=STALLED_AFTER,
+            hung_after=HUNG_AFTER,
+            on_beat=signs.beat,
+        )
         spool = Spool(places.spool)
         recorder = Recorder(places.recording, Codec(encode=encode, decode=decode), utc_now)
         urgent = Urgent()
@@ -130,42 +151,53 @@ class System:
             Writer(engine, self._account, lock.fence), spool, sync=recorder.sync, renew=lock.renew, urgent=urgent
         )
         store.recover()
-        with session(engine) as connection:
-            states, before, number = self._states(connection, products)
-            number = max(number, last_number(places.recording))
-            market.save_products(connection, products, utc_now())
-        decider = Decider(self._rules, settings.exchange.products, __version__)
+        with session(starting := connect(places.database_url)) as connection:
+            begins = beginning(connection, self._account, first.products, first.at or utc_now())
+            number = max(begins.number, last_number_of(places.recording.parent))
+            if first.at is not None:
+                market.save_products(connection, first.products, utc_now())
+        starting.dispose()
+        decider = Decider(self._rules, settings.exchange.watched, __version__)
         self._describe(decider)
 
-        core = Core(route, post, recorder, number=number, market_time=before or at)
-        for role in core_roles(decider, states):
+        core = Core(route, post, recorder, number=number, market_time=begins.market_time or first.at)
+        for role in core_roles(decider, begins.states):
             core.add(role)
-        address = CoreAddress(core, settings.exchange.products)
+        # Without REST there are no candles: what is open waits for the feed's trades.
+        down = begins.downtime(settings.exchange.watched) if first.at is not None else None
+        address = CoreAddress(core, settings.exchange.watched, settles=down is not None)
         post.bind("core", address)
-        core.put(MarketTime(at))
+        if first.at is None:
+            core.put(ProductsListed(first.products))
+        elif down is None:
+            # Else time goes on with the candles of what was missed, so that all of it comes in order.
+            core.put(MarketTime(first.at))
 
         def keep(listed: tuple[Product, ...]) -> None:
             with session(engine) as connection:
                 market.save_products(connection, listed, utc_now())
 
+        asked = CommandLine(places.database_url, engine, self._account, post)
+        upkeep = Upkeep(self._account, places.recording, places.disks, places.audit, places.server)
         children: list[Child] = [
             recorder,
             OwnThread(_journal_role(store), post),
             OwnThread(alerter_role(settings, Outbox(engine, self._account, urgent), random.random), post),
             core,
-            OwnThread(history_role(settings, self._rest, keep, random.random), post),
-            HistoryGate(address),
+            OwnThread(history_role(settings, self._rest, keep, first.before, random.random, down), post),
+            HistoryGate(address, waits=first.at is not None),
             OwnThread(feed_role(settings, post, core, random.random), post),
-            Ticker("commands", COMMAND_WAIT, lambda: self._take_commands(engine, post)),
-            Ticker("retention", RETENTION_EVERY, lambda: self._forget(recorder)),
+            Ticker("commands", AGAIN, lambda: asked.take(self._ended)),
+            *upkeep.children(settings, engine, post, signs, lambda: store.spool_empty),
             Ticker("beat", BEAT_EVERY, lambda: self._beat(engine, lock, core, address, supervisor, post)),
         ]
         started = utc_now()
         try:
             supervisor.start(children, START_TIMEOUT)
-            post.send("system", "journal", self._alert("start", started, f"ATLAS {__version__} is running"))
+            post.send("system", "journal", self._alert("start", started, self._began(first), bool(first.why)))
             gc.collect()
             gc.freeze()
+            self._notify.ready(f"running, feed {address.feed}")
             self._ended.wait()
         except AtlasError as error:
             self.end(error.exit_code, f"it could not start: {error}")
@@ -179,6 +211,7 @@ class System:
     def _stop(self, supervisor: Supervisor, post: Post, started: datetime) -> None:
         """Tell the owner, then stop all in reverse within one shared deadline."""
         self._ended.set()
+        self._notify.stopping(f"stopping: {self._why}")
         critical = self._code != 0
         try:
             post.send("system", "journal", self._alert("stop", started, f"ATLAS stops: {self._why}", critical))
@@ -187,18 +220,39 @@ class System:
             _log.warning("the stop could not be told: %s", error)
         leftovers = supervisor.stop(STOP_TIMEOUT)
         if leftovers and self._code == 0:
-            self._code = 70
+            self._code, self._why = 70, f"{self._why}; not stopped in time: {', '.join(leftovers)}"
+        _log.log(logging.ERROR if self._code else logging.INFO, "ATLAS ends, exit code %d: %s", self._code, self._why)
 
     def _alert(self, kind: str, started: datetime, text: str, critical: bool = False) -> Alert:
         return Alert(kind, f"{started:%Y%m%dT%H%M%S}", utc_now(), text, critical)
 
-    def _look_at_exchange(self) -> tuple[datetime, tuple[Product, ...]]:
-        """Return the exchange's time and the products; an exchange out of reach or an unknown product ends it here."""
-        rest = self._rest()
+    def _look_at_exchange(self) -> FirstListing:
+        """Return the products, from the exchange or from the cache; without either, or an unknown one, it ends here."""
+        exchange = self._settings.exchange
+        rest, engine = self._rest(), connect(self._places.database_url)
+
+        def cached() -> Cached:
+            with session(engine) as connection:
+                return market.products(connection)
+
         try:
-            return rest.time(), rest.products(self._settings.exchange.products)
+            first = first_listing(rest, exchange.watched, cached, utc_now(), exchange.listing_days)
         finally:
             rest.close()
+            engine.dispose()
+        verify(exchange.signal_products, {product.id: product for product in first.products})
+        return first
+
+    def _began(self, first: FirstListing) -> str:
+        """Say what runs: the product of each trade, that of its signals, and whose prices they are (lesson 53)."""
+        exchange = self._settings.exchange
+        pairs = exchange.signal_products
+        traded = [f"{name} by signals of {pairs[name]}" if name in pairs else name for name in exchange.products]
+        prices = f"{exchange.ws_url} and {exchange.rest_url}"
+        text = f"ATLAS {__version__} is running: {', '.join(traded)}; prices of {prices}"
+        if not first.why:
+            return text
+        return f"{text}. REST is down ({first.why}): products are as last listed, nothing is entered until it is back"
 
     def _rest(self) -> Rest:
         exchange, keys = self._settings.exchange, self._settings.coinbase
@@ -223,80 +277,9 @@ class System:
         """Write down beside the recording what its decisions depend on."""
         self._places.recording.mkdir(parents=True, exist_ok=True)
         text = msgspec.json.format(msgspec.json.encode(decider, order="deterministic"))
-        (self._places.recording / "decider.json").write_bytes(text)
-
-    def _states(self, connection: Any, products: tuple[Product, ...]) -> tuple[CoreStates, datetime | None, int]:
-        """Return what the core begins with, as committed: states, market time, and the number of the last input."""
-        name = self._account
-        before, number = rebuild.last_market_time(connection, name), rebuild.last_input(connection, name)
-        listed = {product.id: product for product in products}
-        found = rebuild.account(connection, name)
-        if found is None or before is None:
-            return CoreStates(BrokerState(products=listed), RiskState(products=listed)), before, number
-        opened = rebuild.open_positions(connection, name)
-        holdings = {
-            each.position.id: Holding(
-                each.position.symbol,
-                each.position.side,
-                each.position.contracts,
-                each.position.entry_price,
-                each.position.margin,
-                each.position.leverage,
-                each.position.liquidation,
-                each.position.entry_time,
-            )
-            for each in opened
-        }
-        orders = {order.id: order for order in rebuild.resting_orders(connection, name)}
-        lasting = {source: reason for source, reason in found.halts.items() if source in ("person", DAILY_LOSS)}
-        risk = RiskState(
-            account=found.state,
-            positions={each.position.id: Managed(each.position, each.changes) for each in opened},
-            products=listed,
-            halts=lasting,
-            halt_count=found.halt_count,
-            day=found.day or "",
-            day_equity=found.day_start_equity,
-            undecided=rebuild.undecided_triggers(connection, name),
-        )
-        broker = BrokerState(account=found.state, holdings=holdings, orders=orders, products=listed)
-        used = rebuild.used_setups(connection, name, before)
-        return CoreStates(broker, risk, EntryState(used=used)), before, number
+        (self._places.recording / DESCRIBED).write_bytes(text)
 
     # ── what goes on beside them ────────────────────────────────────────────────────────────────────────────────────
-
-    def _take_commands(self, engine: Any, post: Post) -> None:
-        """Hand the commands that panel and command line have asked for to the risk monitor; wait for the next."""
-        with Listener(self._places.database_url, (commands.CHANNEL,)) as listener:
-            while not self._ended.is_set():
-                with session(engine) as connection:
-                    for command in (
-                        *commands.unanswered(connection, self._account),
-                        *commands.take(connection, self._account),
-                    ):
-                        self._obey(command, post)
-                listener.wait(COMMAND_WAIT)
-
-    def _obey(self, command: commands.Command, post: Post) -> None:
-        match command.kind:
-            case "halt":
-                made: Message = Halt("person", str(command.args.get("reason", "asked")), command.id)
-            case "resume":
-                made = Resume("person", command.id)
-            case "flatten":
-                made = Flatten(command.by, command.id)
-            case "close":
-                made = ClosePosition(str(command.args.get("position", "")), command.by, command.id)
-            case _:
-                _log.warning("command %d: %r is not known", command.id, command.kind)
-                return
-        post.send("commands", RISK, made)
-
-    def _forget(self, recorder: Recorder) -> None:
-        """Delete the recordings older than the settings keep them."""
-        gone = recorder.prune(utc_now(), timedelta(days=self._settings.recorder.days))
-        if gone:
-            _log.info("recordings deleted after %d days: %s", self._settings.recorder.days, ", ".join(gone))
 
     def _beat(
         self, engine: Any, lock: AccountLock, core: Core, address: CoreAddress, supervisor: Supervisor, post: Post

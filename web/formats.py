@@ -8,7 +8,7 @@ from flask import Flask
 from markupsafe import Markup, escape
 
 from atlas.money import readable
-from web.verdict import age
+from db.verdict import age
 
 UNKNOWN = "–"
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 from flask import Blueprint, Response, jsonify
 from sqlalchemy import Engine
@@ -9,6 +10,20 @@ from sqlalchemy.exc import DBAPIError
 
 from db.engine import name_of, reason_of
 from web.overview import overview
+
+
+def _seen(found: dict[str, Any]) -> dict[str, Any]:
+    """Return what the verdict rests on: the feed and the times of the last signs of life, of the market and of us."""
+    daemon = found["daemon"] or {}
+    pulses = [actor["last_progress"] for actor in found["actors"] if actor["last_progress"] is not None]
+    return {
+        "feed": daemon.get("feed"),
+        "market_time": daemon.get("market_time"),
+        "last_bar": found["last_bar"],
+        "beat_at": daemon.get("beat_at"),
+        "oldest_pulse": min(pulses, default=None),
+        "night_audit": found["night_audit"],
+    }
 
 
 def blueprint(engine: Engine, account: str | None, clock: Callable[[], datetime]) -> Blueprint:
@@ -23,7 +38,8 @@ def blueprint(engine: Engine, account: str | None, clock: Callable[[], datetime]
     def verdict() -> tuple[Response, int]:
         try:
             with engine.connect() as connection:
-                system = overview(connection, account, clock())["system"]
+                seen = overview(connection, account, clock())
+                system = seen["system"] | {"seen": _seen(seen)}
         except DBAPIError as error:
             # The database is one of the reasons, in the same shape as the others.
             reason = f"{name_of(engine.url)}: {reason_of(error)}"

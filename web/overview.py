@@ -10,9 +10,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
+from db.repositories import night_audit
+from db.verdict import feed_state, verdict
 from web import queries
 from web.position import LivePosition, live_position
-from web.verdict import feed_state, verdict
 
 TRADES = 12
 SETUPS = 24
@@ -26,18 +27,22 @@ def overview(connection: Connection, account: str | None, now: datetime) -> Sect
     row = queries.account(connection, name) if name else None
     if name is None or row is None:
         system = verdict(None, None, (), now, opened=False)
-        nothing: Section = {"positions": [], "trades": [], "setups": [], "setups_waiting": 0, "actors": []}
+        nothing: Section = {"last_bar": None, "night_audit": None, "setups_waiting": 0}
+        nothing |= {"positions": [], "trades": [], "setups": [], "actors": []}
         return {"at": iso(now), "name": name, "account": None, "system": system, "daemon": None, **nothing}
     positions = [live_position(position) for position in queries.open_positions(connection, name)]
     daemon = queries.daemon(connection, name)
     setups, waiting = queries.waiting_setups(connection, name, daemon.market_time if daemon else None, SETUPS)
-    actors = queries.actors(connection, name)
+    actors = queries.actors(connection, name, daemon.started_at if daemon else None)
+    audit = night_audit.last(connection, name)
     return {
         "at": iso(now),
         "name": name,
         "account": _account(row, positions),
-        "system": verdict(daemon, row.halts, actors, now, opened=row.cash is not None),
+        "system": verdict(daemon, row.halts, actors, now, opened=row.cash is not None, audit=audit),
         "daemon": _daemon(daemon, row.halts),
+        "last_bar": iso(queries.last_bar(connection)),
+        "night_audit": None if audit is None else _audit(audit),
         "positions": [_position(position) for position in positions],
         "trades": [_trade(trade) for trade in queries.closed_positions(connection, name, TRADES)],
         "setups": [_setup(setup) for setup in setups],
@@ -161,6 +166,7 @@ def _setup(row: Row[Any]) -> Section:
         "magnitude": rounded(abs(row.target - row.trigger) / row.trigger, 6) if row.trigger else None,
         "reward_risk": rounded(abs(row.target - row.trigger) / risk, 2) if risk else None,
         "continuity": f"{row.agree}/{row.frames}",
+        "labels": row.context["names"] if row.context else [],
         "measured": row.measured,
         "verified": row.verified,
         "valid_until": iso(row.valid_until),
@@ -175,6 +181,18 @@ def _actor(row: Row[Any]) -> Section:
         "restarts": row.restarts,
         "last_progress": iso(row.last_progress),
         "last_error": row.last_error,
+    }
+
+
+def _audit(audit: night_audit.NightAudit) -> Section:
+    return {
+        "day": audit.day.isoformat(),
+        "at": iso(audit.at),
+        "inputs": audit.inputs,
+        "events": audit.events,
+        "differences": audit.differences,
+        "first": audit.first or None,
+        "note": audit.note or None,
     }
 
 

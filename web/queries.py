@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, and_, func, select
 
 from db.models import (
     AccountRow,
+    CandleRow,
     DaemonRow,
     HealthRow,
     PositionRow,
@@ -89,7 +90,14 @@ def waiting_setups(connection: Connection, name: str, market_time: datetime | No
     return connection.execute(query).all(), connection.execute(count).scalar_one()
 
 
-def actors(connection: Connection, name: str) -> Rows:
-    """Return the health of every actor, by name."""
+def last_bar(connection: Connection) -> datetime | None:
+    """Return when the newest bar closed, of any product and timeframe."""
+    return connection.execute(select(func.max(CandleRow.close_time))).scalar_one()
+
+
+def actors(connection: Connection, name: str, since: datetime | None) -> Rows:
+    """Return the health of every actor, by name; what was told before `since`, the daemon's start, is of another."""
     query = select(HealthRow.__table__).where(HealthRow.account == name).order_by(HealthRow.actor)
+    if since is not None:
+        query = query.where(HealthRow.updated_at >= since)
     return connection.execute(query).all()

@@ -106,8 +106,9 @@ class Dispatch:
             for actor in self._actors.values():
                 actor.shell.start(self.now)
             self._drain()
+            begun = tuple(self._events)
             self._hand_over()
-            self._checkpoint("start")
+            self._checkpoint("start", begun)
         finally:
             self._turn = None
 
@@ -257,7 +258,7 @@ class Dispatch:
 
     # ── checkpoints ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _checkpoint(self, reason: Literal["start", "midnight"]) -> None:
+    def _checkpoint(self, reason: Literal["start", "midnight"], begun: tuple[Any, ...] = ()) -> None:
         if self._recorder is None:
             return
         encode = self._recorder.codec.encode
@@ -270,6 +271,7 @@ class Dispatch:
                 timers=tuple(replace(timer, message=encode(timer.message)) for timer in self._timers.pending),
                 early_timers=tuple(replace(timer, message=encode(timer.message)) for timer in self._timers.early),
                 actors={name: actor.shell.save() for name, actor in self._actors.items()},
+                begun=tuple(encode(event) for event in begun),
             )
         )
 

@@ -3,16 +3,14 @@
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from actors.runtime.recording import Checkpoint, Record, RecordedInput, encode_record
-from actors.runtime.segment import SegmentWriter, segment_hour, segment_path, segments
-
-KEPT = timedelta(days=14)
+from actors.runtime.segment import SegmentWriter, segment_path
 
 
 class Codec(msgspec.Struct, frozen=True):
@@ -62,13 +60,6 @@ class Recorder:
             return
         with self._lock:
             self._write_queue()
-
-    def prune(self, now: datetime, kept: timedelta = KEPT) -> list[str]:
-        """Delete the segments whose hour ended more than `kept` before `now`; return their names."""
-        old = [path for path in segments(self._directory) if segment_hour(path) + timedelta(hours=1) < now - kept]
-        for path in old:
-            path.unlink()
-        return [path.name for path in old]
 
     def start(self, timeout: float) -> None:
         """Make the directory. Raises OSError if that cannot be."""

@@ -25,7 +25,7 @@ class Checkpoint(msgspec.Struct, frozen=True, tag=True):
     """Everything the core is, after input `number`: a replay begins from here.
 
     The messages of the timers are as the codec encoded them; `actors` holds every core actor by name, in the order
-    they were added.
+    they were added. `begun` are the events of the start itself, which no input caused: a replay hands them on.
     """
 
     number: int
@@ -35,6 +35,7 @@ class Checkpoint(msgspec.Struct, frozen=True, tag=True):
     timers: tuple[Timer, ...]
     early_timers: tuple[EarlyTimer, ...]
     actors: dict[str, SavedShell]
+    begun: tuple[bytes, ...] = ()
 
 
 Record = Checkpoint | RecordedInput

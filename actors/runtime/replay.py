@@ -40,6 +40,8 @@ def replay(
                     if core is not None:
                         core.close()
                     core = _core_from(record, playing, route, codec, journal, journalled)
+                    if record.begun:
+                        yield EventBatch(record.number, record.market_time, tuple(map(codec.decode, record.begun)))
             elif core is not None:
                 _play(core, record, codec)
                 yield from [message for message in journalled.messages if isinstance(message, EventBatch)]

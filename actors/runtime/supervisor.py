@@ -32,13 +32,19 @@ class Supervisor:
         on_fatal: Callable[[str], None],
         *,
         pulse_every: float = 5.0,
+        stalled_after: float = 30.0,
         hung_after: float = 60.0,
+        on_beat: Callable[[list[str]], None] = lambda stalled: None,
         clock: Callable[[], datetime] = utc_now,
         seconds: Callable[[], float] = monotonic,
     ) -> None:
-        """`seconds` is the monotonic clock by which deadlines and hanging are measured."""
+        """`seconds` is the monotonic clock by which deadlines and hanging are measured.
+
+        `on_beat` is told at every beat who has made no progress for more than `stalled_after` seconds, nobody if all is
+        well; it must not block.
+        """
         self._watch = Watch(post, on_fatal, hung_after=hung_after, clock=clock, seconds=seconds)
-        self._pulse_every = pulse_every
+        self._pulse_every, self._stalled_after, self._on_beat = pulse_every, stalled_after, on_beat
         self._seconds = seconds
         self._children: list[Child] = []
         self._ending = threading.Event()
@@ -92,6 +98,11 @@ class Supervisor:
     def beat(self) -> None:
         """Look for what hangs, then pulse every child; the pulse thread does this every `pulse_every` seconds."""
         self._watch.beat(self._children)
+        try:
+            self._on_beat(self._watch.stalled(self._children, self._stalled_after))
+        except Exception:
+            # A sign that is not given is missed by whoever waits for it; the pulses must go on.
+            _log.exception("the sign of life failed")
 
     def health(self) -> list[ActorHealth]:
         """Return every child and actor as it is now, in the order of starting."""

@@ -60,14 +60,17 @@ class _Watched:
         self.restarts = 0
         self.last_progress: datetime | None = None
         self.last_error: str | None = None
-        self.unanswered_since: float | None = None
+        self.answered: int | None = None
+        """The newest pulse it has answered; None: it holds no actor and is not asked."""
 
 
 class Watch:
     """What the supervisor knows of its children and their actors; used from any thread.
 
-    Hung is an actor that left a pulse unanswered for `hung_after` seconds, or a core whose oldest input is that old. A
-    thread cannot be killed, so that is as fatal as a `Fatal`: `on_fatal` is called, once in all.
+    A pulse waits its turn behind the messages that were there before it: the age of the oldest one not answered is how
+    long an actor has been without progress, also where it still answers older ones. Hung is one that has been so for
+    `hung_after` seconds, or a core whose oldest input is that old. A thread cannot be killed, so that is as fatal as a
+    `Fatal`: `on_fatal` is called, once in all.
     """
 
     def __init__(
@@ -88,12 +91,15 @@ class Watch:
         self._lock = threading.Lock()
         self._fatal: str | None = None
         self._beats = 0
+        self._pulsed_at: dict[int, float] = {}
 
     def add(self, child: Child) -> None:
         """Begin to watch a child and its actors."""
         with self._lock:
             for name in (child.name, *child.actors):
                 self._watched[name] = _Watched(name)
+            for name in child.actors:
+                self._watched[name].answered = self._beats
 
     def set_state(self, child: Child, state: State, error: str | None = None) -> None:
         """Note how the child's start or stop went; a start does not hide that an actor has failed meanwhile."""
@@ -122,10 +128,11 @@ class Watch:
 
     def beat(self, children: Sequence[Child]) -> None:
         """Look for what hangs, then pulse every child."""
-        self._beats += 1
         for child in children:
-            self._find_hung(child)
-            self._await_answer(child)
+            for name, why in self._waits(child, self._hung_after):
+                self._hang(name, why)
+        self._begin_beat()
+        for child in children:
             try:
                 child.pulse(self._beats)
             except Exception as error:
@@ -140,28 +147,37 @@ class Watch:
                 for each in self._watched.values()
             ]
 
-    def _await_answer(self, child: Child) -> None:
+    def stalled(self, children: Sequence[Child], allowed: float) -> list[str]:
+        """Return who has made no progress for more than `allowed` seconds, and why that is thought, in words."""
+        return [f"{name}: {why}" for child in children for name, why in self._waits(child, allowed)]
+
+    def _begin_beat(self) -> None:
         with self._lock:
-            for name in child.actors:
-                watched = self._watched[name]
-                if watched.unanswered_since is None:
-                    watched.unanswered_since = self._seconds()
+            self._beats += 1
+            self._pulsed_at[self._beats] = self._seconds()
+            answered = min((each.answered for each in self._watched.values() if each.answered is not None), default=0)
+            for number in [number for number in self._pulsed_at if number <= answered]:
+                del self._pulsed_at[number]
 
     def _answered(self, pulsed: Pulsed) -> None:
         with self._lock:
             watched = self._watched.setdefault(pulsed.name, _Watched(pulsed.name))
             watched.waiting = pulsed.waiting
             watched.last_progress = self._clock()
-            watched.unanswered_since = None
+            watched.answered = max(watched.answered or 0, pulsed.number)
 
-    def _find_hung(self, child: Child) -> None:
+    def _waits(self, child: Child, allowed: float) -> list[tuple[str, str]]:
+        """Return who of a child's own has been without progress for more than `allowed` seconds: name and why."""
+        found = []
         oldest = child.oldest_waiting()
-        if oldest > self._hung_after:
-            self._hang(child.name, f"its oldest input has waited {oldest:.0f} s")
-        for name in child.actors:
-            since = self._watched[name].unanswered_since
-            if since is not None and self._seconds() - since > self._hung_after:
-                self._hang(name, f"no answer to a pulse for {self._seconds() - since:.0f} s")
+        if oldest > allowed:
+            found.append((child.name, f"its oldest input has waited {oldest:.0f} s"))
+        with self._lock:
+            for name in child.actors:
+                sent = self._pulsed_at.get((self._watched[name].answered or 0) + 1)
+                if sent is not None and self._seconds() - sent > allowed:
+                    found.append((name, f"no answer to a pulse for {self._seconds() - sent:.0f} s"))
+        return found
 
     def _hang(self, name: str, why: str) -> None:
         self._note(name, state="hung", error=why)

@@ -6,7 +6,7 @@ It changes nothing and starts nothing: not even the embedded database, nor the d
 import shutil
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,10 +15,12 @@ import click
 from atlas.cli.findings import Finding, fault, ok, refused, warning
 from atlas.cli.options import Choice, shared
 from atlas.cli.output import clock, print_json
+from atlas.cli.status import audited, condition
 from atlas.errors import AtlasError, ConfigurationError, CredentialError, DatabaseError
 
 if TYPE_CHECKING:
     from atlas.config import Settings
+    from db.repositories.daemon import Life
 
 DISK_LIMIT = 80
 """Percent of the disk in use from which on it is a warning."""
@@ -28,12 +30,18 @@ _COLOURS = {"ok": "green", "warning": "yellow", "error": "red"}
 @click.command()
 @shared
 @click.option("--json", "as_json", is_flag=True, help="Stable keys: verdict, exit_code, checks.")
-def doctor(choice: Choice, as_json: bool) -> None:
+@click.option("--dead-letters", is_flag=True, help="Show the messages nobody could handle instead, with traceback.")
+def doctor(choice: Choice, as_json: bool, dead_letters: bool) -> None:
     """Check configuration, credentials, database, daemon, exchange, webhook and disk.
 
     Exit code 0 without errors (warnings do not count), else that of the worst: configuration 78, credentials 77,
     unavailable 69, in this order, and 1 for any other.
     """
+    if dead_letters:
+        from atlas.cli.dead_letters import show
+
+        show(choice, as_json=as_json)
+        return
     findings: list[Finding] = []
     for finding in examine(choice):
         findings.append(finding)
@@ -80,11 +88,20 @@ def examine(choice: Choice) -> Iterator[Finding]:
 def _configuration(choice: Choice) -> Finding:
     from atlas.cli.demo_show import difference
     from atlas.cli.settings_text import plain
+    from atlas.rules import SizingRules
 
     changed = len(difference(plain(choice.settings)))
     file = choice.config_file
     said = "no file, only defaults and environment" if file is None else str(file)
-    return ok("configuration", f"{said}; {changed} settings differ from the defaults, mode {choice.settings.mode}")
+    told = f"{said}; {changed} settings differ from the defaults, mode {choice.settings.mode}"
+    sizing, default = choice.settings.rules().sizing, SizingRules()
+    if sizing.mode == "leverage" and sizing.max_total_risk == default.max_total_risk:
+        told += (
+            f"; `sizing.mode` is leverage with `sizing.max_total_risk` at its default {default.max_total_risk}: most "
+            "full-size entries risk more and will be rejected as total_risk; raise it, or set the mode to risk"
+        )
+        return warning("configuration", told)
+    return ok("configuration", told)
 
 
 def _credentials(settings: "Settings") -> Finding:
@@ -113,7 +130,7 @@ def _database(choice: Choice) -> Iterator[Finding]:
         return
     yield ok("database", f"{name_of(url)} is reachable, its tables are at revision {head()}")
     try:
-        yield _daemon(url, choice.account)
+        yield from _daemon(url, choice.account)
     except DatabaseError as error:
         yield refused("daemon", error)
 
@@ -133,32 +150,46 @@ def _running_database(choice: Choice) -> str | Finding:
     return server.url(choice.database)
 
 
-def _daemon(url: str, account: str) -> Finding:
-    from atlas.cli.status import condition
+def _daemon(url: str, account: str) -> Iterator[Finding]:
+    """Judge the daemon, what its last night's audit found, and what nobody could handle in the last day."""
     from db.engine import connect, session
+    from db.repositories import dead_letters, night_audit
     from db.repositories.daemon import life
 
-    engine = connect(url)
+    engine, now = connect(url), datetime.now(UTC)
     try:
         with session(engine) as connection:
-            found = life(connection, account)
+            found, audit = life(connection, account), night_audit.last(connection, account)
+            letters = dead_letters.count(connection, account, now - timedelta(days=1))
     finally:
         engine.dispose()
     if found is None:
-        return warning("daemon", f"no daemon of account {account!r} has ever run: start it with `atlas run`")
-    verdict, ill = condition(found, datetime.now(UTC))
+        yield warning("daemon", f"no daemon of account {account!r} has ever run: start it with `atlas run`")
+    else:
+        yield _living(found, now)
+    if audit is not None:
+        yield (warning if audit.differences else ok)("night audit", audited(audit))
+    if letters:
+        told = "one message" if letters == 1 else f"{letters} messages"
+        yield warning("dead letters", f"{told} could not be handled in the last day: `atlas doctor --dead-letters`")
+
+
+def _living(found: "Life", now: datetime) -> Finding:
+    how = condition(found, now)
     who = f"process {found.pid} on {found.host}, version {found.version}"
-    if verdict == "well":
+    if how.verdict == "well":
         return ok("daemon", f"{who}, is alive and well")
-    if verdict == "down" and found.stopped_at is not None:
+    if how.verdict == "down" and found.stopped_at is not None:
         return warning("daemon", f"stopped at {clock(found.stopped_at)} UTC: start it with `atlas run`")
-    if verdict == "down":
+    if how.verdict == "down":
         silent = f"{who}, gave its last sign of life at {clock(found.beat_at)} UTC"
         return fault("daemon", f"{silent}: look at its log and start it again", DatabaseError.exit_code)
-    if ill:
-        return fault("daemon", f"{who}: not well are {', '.join(ill)}: `atlas status` says why")
-    halts = "; ".join(f"{source}: {reason}" for source, reason in sorted(found.halts.items()))
-    return warning("daemon", f"entries are halted ({halts}): mend that, or `atlas resume` if a person halted them")
+    if how.ill:
+        return fault("daemon", f"{who}: not well are {', '.join(how.ill)}: `atlas status` says why")
+    if found.halts:
+        halts = "; ".join(f"{source}: {reason}" for source, reason in sorted(found.halts.items()))
+        return warning("daemon", f"entries are halted ({halts}): mend that, or `atlas resume` if a person halted them")
+    return warning("daemon", f"{who}: {'; '.join(how.reasons)}")
 
 
 def _webhook(settings: "Settings") -> Finding:

@@ -10,7 +10,10 @@ from types import FrameType
 
 import click
 
+from atlas import __version__
+from atlas.cli.night_audit import audit_command
 from atlas.cli.options import Choice, ending_signals, shared
+from atlas.supervision import taken_from
 
 SAME_WISH = 1.0
 """Seconds within which a second signal is the same wish; a later one ends the process at once."""
@@ -21,6 +24,8 @@ SAME_WISH = 1.0
 @click.option("--no-upgrade", is_flag=True, help="Do not make a missing database; it must be there.")
 def run(choice: Choice, no_upgrade: bool) -> None:
     """Run the daemon until it is asked to stop (SIGTERM, Ctrl-C); a second signal ends it at once."""
+    notify = taken_from(os.environ, os.getpid())
+    notify.status("starting")
     _log_to_stderr()
     early: list[int] = []
 
@@ -32,18 +37,28 @@ def run(choice: Choice, no_upgrade: bool) -> None:
 
     for number in ending_signals():
         signal.signal(number, leave)
+    if choice.url is not None:
+        from atlas.cli.awaiting import await_server
+
+        await_server(choice.url, choice.settings.database.wait_seconds, notify)
     with choice.opened(create=not no_upgrade) as url:
         from actors.system import Places, System  # A second's work, and for nothing where the settings are wrong.
 
         state = choice.state_dir
         name = f"{choice.database}-{choice.account}"
+        recording, spool = recording_dir(choice), state / "spool" / f"{name}.spool"
+        server = choice.server
         system = System(
             choice.settings,
             Places(
                 database_url=url,
-                recording=recording_dir(choice),
-                spool=state / "spool" / f"{name}.spool",
+                recording=recording,
+                spool=spool,
+                disks=(recording, spool.parent, *([server.data_dir] if server is not None else [])),
+                audit=lambda day: audit_command(choice, recording.parent, url, day),
+                server=server,
             ),
+            notify,
         )
 
         first: list[float] = []
@@ -64,11 +79,11 @@ def run(choice: Choice, no_upgrade: bool) -> None:
 
 
 def recording_dir(choice: Choice) -> Path:
-    """Return where the inputs of this account under these rules and products are recorded."""
+    """Return where the inputs of this account under these rules and products are recorded by this version."""
     from hashlib import sha256
 
     settings = choice.settings
-    made_of = ",".join((settings.rules().fingerprint(), *settings.exchange.products))
+    made_of = ",".join((__version__, settings.rules().fingerprint(), *settings.exchange.watched))
     chosen = settings.recorder.directory
     root = Path(chosen).expanduser() if chosen else choice.state_dir / "recordings"
     return root / choice.database / choice.account / sha256(made_of.encode()).hexdigest()[:12]

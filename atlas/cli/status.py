@@ -1,19 +1,25 @@
 """`atlas status` and `atlas positions`: the running daemon as the database knows it (lesson 106)."""
 
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 import click
+import msgspec
 
 from atlas.cli.options import Choice, shared
 from atlas.cli.output import clock, money, number, print_json, print_table
 
 if TYPE_CHECKING:
     from db.repositories.daemon import Life
+    from db.repositories.night_audit import NightAudit
 
-STALE = timedelta(seconds=30)
-"""A daemon that has not said that it lives for so long counts as down; it says so every two seconds."""
+class Condition(msgspec.Struct, frozen=True):
+    """How the daemon is: well, ill (it runs, and there is something) or down; why, and which actors are not well."""
+
+    verdict: Literal["well", "ill", "down"]
+    reasons: list[str]
+    ill: list[str]
 
 
 @click.command()
@@ -22,27 +28,30 @@ STALE = timedelta(seconds=30)
 def status(choice: Choice, as_json: bool) -> None:
     """Say whether the daemon is up and how it is: exit code 0 when it is well, 1 when not, 69 when it is down."""
     from db.engine import connect, session
+    from db.repositories import night_audit
     from db.repositories.daemon import life
 
     with choice.opened() as url:
         engine = connect(url)
         with session(engine) as connection:
-            found = life(connection, choice.account)
+            found, audit = life(connection, choice.account), night_audit.last(connection, choice.account)
         engine.dispose()
     halts = found.halts if found is not None else {}
-    verdict, ill = condition(found, datetime.now(UTC))
+    how = condition(found, datetime.now(UTC), audit)
     if as_json:
-        print_json({"account": choice.account, "verdict": verdict, "halts": halts, "ill": ill, "daemon": found})
+        told = {"verdict": how.verdict, "reasons": how.reasons, "halts": halts, "ill": how.ill}
+        print_json({"account": choice.account, **told, "daemon": found, "night_audit": audit})
     elif found is None:
         click.echo(f"account {choice.account}: no daemon has ever run: start it with `atlas run`")
     else:
-        click.echo(f"account {choice.account}: {verdict}")
+        click.echo(f"account {choice.account}: {how.verdict}")
+        for reason in how.reasons:
+            click.echo(f"because  {reason}")
         click.echo(f"daemon   {found.host}, process {found.pid}, version {found.version}, mode {found.mode}")
         click.echo(f"beat     {clock(found.beat_at)} UTC, market time {clock(found.market_time)}")
         click.echo(f"feed     {found.feed or '-'}")
         click.echo(f"equity   cash ${money(found.cash)}, reserved ${money(found.reserved)}")
-        for source, reason in halts.items():
-            click.echo(f"halted   {source}: {reason}")
+        click.echo(f"audit    {audited(audit)}")
         print_table(
             ("actor", "state", "waiting", "restarts", "last progress", "last error"),
             [
@@ -52,15 +61,29 @@ def status(choice: Choice, as_json: bool) -> None:
             ],
             right=(2, 3),
         )  # fmt: skip
-    sys.exit({"well": 0, "ill": 1, "down": 69}[verdict])
+    sys.exit({"well": 0, "ill": 1, "down": 69}[how.verdict])
 
 
-def condition(found: "Life | None", now: datetime) -> tuple[Literal["well", "ill", "down"], list[str]]:
-    """Return how the daemon is, and which of its actors are not well."""
-    if found is None or found.stopped_at is not None or now - found.beat_at >= STALE:
-        return "down", []
-    ill = [actor.actor for actor in found.actors if actor.state not in ("running", "off")]
-    return "ill" if ill or found.halts else "well", ill
+def condition(found: "Life | None", now: datetime, audit: "NightAudit | None" = None) -> Condition:
+    """Return how the daemon is, by the same verdict the panel shows."""
+    from db.verdict import GOOD_STATES, runs, verdict
+
+    halts, actors = (found.halts, found.actors) if found is not None else ({}, ())
+    opened = found is not None and found.cash is not None
+    reasons = [reason["text"] for reason in verdict(found, halts, actors, now, opened=opened, audit=audit)["reasons"]]
+    if not runs(found, now):
+        return Condition("down", reasons, [])
+    return Condition("ill" if reasons else "well", reasons, [a.actor for a in actors if a.state not in GOOD_STATES])
+
+
+def audited(audit: "NightAudit | None") -> str:
+    """Return what the last night's audit found, in words."""
+    if audit is None:
+        return "no recorded day has been replayed yet"
+    note = f" ({audit.note})" if audit.note else ""
+    if audit.differences:
+        return f"{audit.day}: {audit.differences} of {audit.events:,} events differ{note}; the first: {audit.first}"
+    return f"{audit.day}: {audit.inputs:,} inputs replayed, {audit.events:,} events, no difference{note}"
 
 
 @click.command()

@@ -13,6 +13,7 @@ import pytest
 
 from actors.runtime import Codec, Recorder
 from actors.runtime.recording import Checkpoint, Record, RecordedInput, last_number, read
+from actors.runtime.retention import prune_segments
 from actors.runtime.segment import SegmentWriter, segments
 from actors.runtime.shell import SavedShell
 from atlas.errors import DataError
@@ -276,8 +277,8 @@ def full_disk(write: Callable[..., None]) -> Callable[..., None]:
     return failing
 
 
-def test_segments_older_than_fourteen_days_are_pruned(three_days: Path, recorder: Recorder) -> None:
-    pruned = recorder.prune(datetime(2026, 3, 18, 2, 0, 1, tzinfo=UTC))
+def test_segments_older_than_fourteen_days_are_pruned(three_days: Path) -> None:
+    pruned = prune_segments(three_days, datetime(2026, 3, 18, 2, 0, 1, tzinfo=UTC), timedelta(days=14))
     assert len(pruned) == 50
     assert pruned[-1].startswith("20260304T01Z")
     assert names(three_days)[0].startswith("20260304T02Z")

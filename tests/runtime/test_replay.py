@@ -207,6 +207,24 @@ def test_what_a_start_causes_is_in_its_checkpoint_and_not_played_again(tmp_path:
     assert list(replay(read(tmp_path), roles(), route, CODEC)) == []
 
 
+class Beginner(Ledger):
+    """Tells the journal something when it starts."""
+
+    def start(self, now: datetime) -> Iterable[Effect]:
+        return [Send("journal", Reset("begun"))]
+
+
+def test_what_a_start_told_the_journal_is_handed_on_and_once(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path, CODEC, lambda: NOON)
+    beginner: Role[Any] = Role(name="ledger", make=Beginner, state=Counted(bars={}))
+    kit = Kit([beginner], route, recorder=recorder, outside=["alerter"], market_time=NOON)
+    kit.run(Reset("later"))
+    recorder.stop(timeout=1)
+    assert [batch.number for batch in kit.batches] == [1, 2]
+    assert encoded(replay(read(tmp_path), [beginner], route, CODEC)) == encoded(kit.batches)
+    kit.close()
+
+
 @pytest.fixture
 def two_days(tmp_path: Path) -> Iterator[tuple[Path, list[EventBatch], Kit]]:
     """Trades every ten minutes over two midnights of market time, recorded a wall second apart."""

@@ -55,8 +55,15 @@ class House:
         self.fatal: list[str] = []
         self.post = Post()
         self.stopwatch = Stopwatch()
+        self.stalled: list[list[str]] = []
         self.supervisor = Supervisor(
-            self.post, self.fatal.append, pulse_every=3600, hung_after=60, clock=lambda: THEN, seconds=self.stopwatch
+            self.post,
+            self.fatal.append,
+            pulse_every=3600,
+            hung_after=60,
+            on_beat=self.stalled.append,
+            clock=lambda: THEN,
+            seconds=self.stopwatch,
         )
         self.gate = threading.Event()
 
@@ -273,6 +280,65 @@ def test_an_actor_that_answers_no_pulse_hangs_and_that_is_fatal_once(house: Hous
     assert (house.health("feed").state, house.health("history").state) == ("hung", "running")
 
 
+def test_an_actor_without_progress_is_named_at_every_beat_until_it_gets_on(house: House) -> None:
+    feed, history = house.thread("feed"), house.thread("history")
+    house.supervisor.start([feed, history], timeout=30)
+    house.block("feed")
+    house.supervisor.beat()
+    house.answered(history)
+    house.stopwatch.seconds += 30
+    house.supervisor.beat()
+    house.answered(history)
+    house.stopwatch.seconds += 1
+    house.supervisor.beat()
+    assert house.stalled == [[], [], ["feed: no answer to a pulse for 31 s"]]
+    house.gate.set()
+    house.answered(feed)
+    house.answered(history)
+    house.supervisor.beat()
+    assert house.stalled[3:] == [[]]
+    assert house.fatal == []
+
+
+def test_an_actor_far_behind_is_not_well_because_it_answers_old_pulses(house: House) -> None:
+    feed = house.thread("feed")
+    house.supervisor.start([feed], timeout=30)
+    house.block("feed")
+    house.supervisor.beat()
+    second = threading.Event()
+
+    def hang_again() -> None:
+        second.set()
+        assert again.wait(60)
+
+    again = threading.Event()
+    house.post.send("test", "feed", hang_again)
+    house.stopwatch.seconds += 25
+    house.supervisor.beat()
+    house.gate.set()
+    assert second.wait(30)  # The first pulse is answered by now, the second waits.
+    house.stopwatch.seconds += 31
+    house.supervisor.beat()
+    again.set()
+    assert house.stalled == [[], [], ["feed: no answer to a pulse for 31 s"]]
+    house.answered(feed)
+
+
+def test_pulses_go_on_when_the_sign_of_life_fails() -> None:
+    def failing(stalled: list[str]) -> None:
+        raise OSError("nobody listens")
+
+    post, diary = Post(), []
+    supervisor = Supervisor(post, diary.append, pulse_every=3600, on_beat=failing)
+    role = Role(name="feed", make=lambda state: Worker("feed", diary), state=Nothing())
+    supervisor.start([OwnThread(role, post)], 30)
+    supervisor.beat()
+    supervisor.beat()
+    post.ask("feed", lambda: None, timeout=30)
+    assert supervisor.health()[0].last_progress is not None
+    assert supervisor.stop(timeout=30) == []
+
+
 def test_a_machine_that_slept_is_not_taken_for_a_hung_actor(house: House) -> None:
     feed = house.thread("feed")
     house.supervisor.start([feed], timeout=30)
@@ -296,6 +362,7 @@ class OldInput(Unstoppable):
 def test_a_core_whose_oldest_input_waits_too_long_hangs(house: House) -> None:
     house.supervisor.start([OldInput()], timeout=30)
     house.supervisor.beat()
+    assert house.stalled == [["core: its oldest input has waited 75 s"]]
     assert house.fatal == ["core hangs: its oldest input has waited 75 s, 60 s allowed"]
 
 

@@ -21,6 +21,7 @@ from actors.messages import (
 )
 from atlas.market.bar import Tick
 from atlas.money.book import AccountState, Position
+from atlas.strat.context import Context
 from atlas.strat.setup import ContinuityReading, Setup, Side
 from db.batch import batch_of
 from db.engine import connect
@@ -167,11 +168,14 @@ class Daemon:
         """The last price."""
         self.write(quotes=(Quote(symbol, NOW + timedelta(seconds=seconds), Decimal(price)),))
 
-    def wait_for(self, *setups: Setup, verified: bool = True) -> None:
-        """Replace the setups of one symbol and timeframe."""
+    def wait_for(self, *setups: Setup, verified: bool = True, contexts: dict[str, Context] | None = None) -> None:
+        """Replace the setups of one symbol and timeframe; `contexts` are their labels by side."""
         continuity = {"long": reading("long"), "short": reading("short", 1)}
         first = setups[0]
-        self.write(SetupsReplaced(first.symbol, first.timeframe, NOW, setups, continuity, verified))
+        told = SetupsReplaced(
+            first.symbol, first.timeframe, NOW, setups, continuity, verified, contexts=contexts or {}
+        )
+        self.write(told)
 
     def halt(self, **halts: str) -> None:
         """Set the halts."""
@@ -187,14 +191,14 @@ class Daemon:
             connection.execute(delete(DaemonRow).where(DaemonRow.account == self.account))
             connection.execute(insert(DaemonRow).values(**{**row, **changes}))
 
-    def health(self, **states: str) -> None:
-        """One row per actor."""
+    def health(self, progress: datetime = NOW, **states: str) -> None:
+        """One row per actor; `progress` is when they answered their last pulse."""
         with self.engine.begin() as connection:
             for actor, state in states.items():
                 connection.execute(
                     insert(HealthRow).values(
                         account=self.account, actor=actor, state=state, waiting=0, restarts=0, updated_at=NOW,
-                        last_progress=NOW, last_error="it broke" if state != "running" else None,
+                        last_progress=progress, last_error="it broke" if state != "running" else None,
                     )
                 )  # fmt: skip
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from atlas.strat.context import Context
 from tests.web.scene import NOW, Daemon, closed, make_panel, position, setup
 
 
@@ -125,6 +126,18 @@ def test_setups_come_nearest_first_and_those_without_a_price_last(daemon: Daemon
     assert seen["setups"][1]["continuity"] == "1/4"
 
 
+def test_a_setup_shows_the_labels_of_its_bar(daemon: Daemon, client: FlaskClient) -> None:
+    daemon.open_account()
+    context = Context(
+        color="green", in_force=False, failed_two=True, shape="hammer", machine_gun=None, lower_highs=0, higher_lows=0,
+        mother_time=None, mother_high=None, mother_low=None, fifty="standby", first_side=None, ladder=(),
+    )  # fmt: skip
+    daemon.wait_for(setup("61000"), setup("59900", side="short"), contexts={"long": context})
+    labels = {seen["side"]: seen["labels"] for seen in overview(client)["setups"]}
+    assert labels == {"long": ["failed-2", "hammer", "fifty-standby"], "short": []}
+    assert "failed-2 · hammer · fifty-standby" in client.get("/").text
+
+
 def test_a_setup_whose_entry_bar_is_over_is_not_live(daemon: Daemon, client: FlaskClient) -> None:
     daemon.open_account()
     daemon.wait_for(setup("61000"))
@@ -180,6 +193,7 @@ def test_the_page_says_what_the_json_says(daemon: Daemon, client: FlaskClient) -
 
 KEYS = {
     "at", "name", "account", "system", "daemon", "positions", "trades", "setups", "setups_waiting", "actors",
+    "last_bar", "night_audit",
 }  # fmt: skip
 
 

@@ -1,13 +1,16 @@
 """/readyz, /healthz and the verdict shown on the page."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import select
 
+from actors.messages import NightAudited
+from db.models import OutboxRow
+from db.verdict import age
 from tests.web.scene import NOW, Daemon, make_panel
-from web.verdict import age
 
 
 def readyz(client: FlaskClient) -> tuple[int, str, list[str]]:
@@ -75,6 +78,61 @@ def test_a_lost_actor_is_down_and_a_lost_scanner_a_warning(daemon: Daemon, clien
     code, verdict, reasons = readyz(client)
     assert (code, verdict) == (503, "down")
     assert reasons == ["journal is failed: it broke", "scanner:BTC-USD is retired: it broke"]
+
+
+def test_an_actor_that_makes_no_progress_is_down_though_it_is_said_to_run(daemon: Daemon, client: FlaskClient) -> None:
+    daemon.open_account()
+    daemon.beat()
+    daemon.health(NOW - timedelta(seconds=30), history="running")
+    daemon.health(NOW - timedelta(seconds=31), journal="running")
+    assert readyz(client) == (503, "down", ["journal has made no progress for 31 s"])
+
+
+def test_an_actor_of_an_earlier_run_is_not_judged(daemon: Daemon, client: FlaskClient) -> None:
+    daemon.open_account()
+    daemon.health(**{"scanner:BTC-USD": "retired"})
+    daemon.beat(started_at=NOW + timedelta(seconds=1))
+    assert readyz(client) == (200, "ok", [])
+
+
+def audited(differences: int) -> NightAudited:
+    return NightAudited(date(2026, 6, 30), NOW, 900, 800, differences, "closed:x at input 7" if differences else "")
+
+
+def test_a_night_audit_that_found_a_difference_is_a_reason_and_an_alert(daemon: Daemon, client: FlaskClient) -> None:
+    daemon.open_account()
+    daemon.beat()
+    daemon.write(audited(2))
+    assert readyz(client) == (200, "warning", ["the night audit of 2026-06-30 found 2 events that differ"])
+    with daemon.engine.connect() as connection:
+        (told,) = connection.execute(select(OutboxRow.__table__)).all()
+    assert (told.kind, told.key, told.critical) == ("night_audit", "night_audit:2026-06-30", True)
+    assert "2 of 800 events; the first: closed:x at input 7" in told.payload["text"]
+
+
+def test_a_clean_night_is_shown_and_nobody_is_woken(daemon: Daemon, client: FlaskClient) -> None:
+    daemon.open_account()
+    daemon.beat()
+    daemon.write(audited(0))
+    assert readyz(client) == (200, "ok", [])
+    seen = client.get("/readyz").get_json()["seen"]
+    assert seen["night_audit"]["differences"] == 0
+    with daemon.engine.connect() as connection:
+        assert connection.execute(select(OutboxRow.id)).all() == []
+
+
+def test_the_verdict_comes_with_what_it_rests_on(daemon: Daemon, client: FlaskClient) -> None:
+    daemon.open_account()
+    daemon.beat()
+    daemon.health(journal="running")
+    assert client.get("/readyz").get_json()["seen"] == {
+        "feed": "up",
+        "market_time": "2026-07-01T12:00:00Z",
+        "last_bar": None,
+        "beat_at": "2026-07-01T12:00:00Z",
+        "oldest_pulse": "2026-07-01T12:00:00Z",
+        "night_audit": None,
+    }
 
 
 def test_a_refused_webhook_shows_in_health_and_does_not_stop_trading(daemon: Daemon, client: FlaskClient) -> None:
