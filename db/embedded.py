@@ -3,7 +3,8 @@
     initdb once  →  pg_ctl start, unless it runs  →  clients by a Unix socket in a closed directory  →  pg_ctl stop
 
 Beside the data directory `postgres` lie `postgres.lock` (held while a server is started or stopped), `postgres.users`
-(held shared by every process that uses the server) and the socket's directory. TCP is off; who can enter the socket's
+(held shared by every process that uses the server), `postgres.temporary` (there while the server was started for a
+command and not on purpose) and the socket's directory. TCP is off; who can enter the socket's
 directory (the server's account and root) is trusted. Only `EmbeddedServer.start` starts a server.
 
 Measured on 2 busy cores with Postgres 18.4: first start 1.1 s (initdb), later starts 0.16 s, stop 0.16 s.
@@ -64,16 +65,19 @@ class EmbeddedServer:
 
     # -- life ------------------------------------------------------------------------------------------------------
 
-    def start(self) -> bool:
+    def start(self, *, keep: bool = False) -> bool:
         """Start the server unless it runs; return True if this call started it. Safe in many processes at once.
 
-        From here until `stop` (or the end of this process) the server counts as used by us. Raises ConfigurationError
+        From here until `stop` (or the end of this process) the server counts as used by us. `keep`: it is wanted for
+        itself, and nobody stops it by leaving. Raises ConfigurationError
         (the place or the machine is wrong), DatabaseError (Postgres did not start; its last words are in the message).
         """
         account = account_for(self.data_dir)
         require_usable(self.data_dir, account)
         with self._start_lock(account):
             if await_settled(self.data_dir) is not None:
+                if keep:
+                    self._temporary.unlink(missing_ok=True)
                 self._begin_use(account)
                 return False
             binaries = executable_by(account, choose_binaries(self.data_dir))
@@ -81,7 +85,32 @@ class EmbeddedServer:
                 initialise(self.data_dir, account, binaries, fsync=self._fsync)
             launch(self.data_dir, account, binaries, fsync=self._fsync)
             self._begin_use(account)
+            if keep:
+                self._temporary.unlink(missing_ok=True)
+            else:
+                os.close(_open_lock(self._temporary, account))
             return True
+
+    def revive(self) -> bool:
+        """Start the server again if it has died, as wanted as it was; return True if this call started it.
+
+        Raises what `start` raises, and DatabaseError where the data is gone: it is not begun anew.
+        """
+        if self._running() is not None:
+            return False
+        if not (self.data_dir / "PG_VERSION").exists():
+            raise DatabaseError(f"the data of the embedded Postgres in {self.data_dir} is gone: restore a backup of it")
+        return self.start(keep=not self._temporary.exists())
+
+    def leave(self) -> bool:
+        """End our use of the server; the last to leave one that was started for a command stops it: True.
+
+        Whoever started it may have been killed, and would leave it running for ever. Raises DatabaseError.
+        """
+        if self._use is None or not self._temporary.exists():
+            self._end_use()
+            return False
+        return self._stop(force=False, level=logging.DEBUG)
 
     def stop(self, *, force: bool = False) -> bool:
         """Stop the server and end our use of it; return False where it was left running because others use it.
@@ -90,6 +119,10 @@ class EmbeddedServer:
         stops it all the same (fast shutdown: their transactions are rolled back). A server that does not run is
         stopped already: True. Raises DatabaseError where Postgres does not stop within a minute.
         """
+        return self._stop(force=force, level=logging.WARNING)
+
+    def _stop(self, *, force: bool, level: int) -> bool:
+        """Stop it; at `level` it is logged who else uses it."""
         if self._running() is None:
             self._end_use()
             return True
@@ -98,9 +131,10 @@ class EmbeddedServer:
             self._end_use()
             if self._running() is None:
                 return True
-            if not force and self._used_by_others(account):
+            if not force and self._used_by_others(account, level):
                 return False
             shut_down(self.data_dir, account, executable_by(account, choose_binaries(self.data_dir)))
+            self._temporary.unlink(missing_ok=True)
             return True
 
     def status(self) -> ServerStatus:
@@ -176,6 +210,10 @@ class EmbeddedServer:
 
     # -- how -------------------------------------------------------------------------------------------------------
 
+    @property
+    def _temporary(self) -> Path:
+        return self.data_dir.with_name(f"{self.data_dir.name}.temporary")
+
     def _running(self) -> process.Postmaster | None:
         try:
             return process.running_postmaster(self.data_dir)
@@ -229,7 +267,7 @@ class EmbeddedServer:
             os.close(self._use)
             self._use = None
 
-    def _used_by_others(self, account: ServerAccount) -> bool:
+    def _used_by_others(self, account: ServerAccount, level: int) -> bool:
         """Return whether anybody is connected, or has called `start` and may be about to connect; log who."""
         clients = self.clients()
         if clients:
@@ -245,7 +283,7 @@ class EmbeddedServer:
                 who = "another ATLAS process, not connected just now"
             finally:
                 os.close(file)
-        _log.warning("the embedded Postgres in %s is left running, others use it: %s", self.data_dir, who)
+        _log.log(level, "the embedded Postgres in %s is left running, others use it: %s", self.data_dir, who)
         return True
 
 

@@ -8,11 +8,14 @@ from sqlalchemy import URL, Connection, Engine, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from atlas.errors import ConfigurationError, DatabaseError
+from db.silence import give_up_silence
 
 CONNECT_TIMEOUT = 5
 """Seconds to reach the server."""
 STATEMENT_TIMEOUT = 30
 """Seconds a statement may run; the server cancels it."""
+SILENCE = 5
+"""Seconds beyond that after which a server that says nothing is given up (db/silence.py)."""
 
 CONNECT_ARGS = {
     "connect_timeout": CONNECT_TIMEOUT,
@@ -58,10 +61,10 @@ def normal(url: str | URL) -> URL:
 def connect(url: str | URL, *, pool_size: int = 5, statement_timeout: float = STATEMENT_TIMEOUT) -> Engine:
     """Return an engine; nothing is opened yet. Sessions are in UTC, and no statement waits for ever.
 
-    `statement_timeout` is in seconds, 0 for none.
+    `statement_timeout` is in seconds, 0 for none: then a silent server is waited for without end as well.
     """
     milliseconds = int(statement_timeout * 1000)
-    return create_engine(
+    engine = create_engine(
         normal(url),
         pool_size=pool_size,
         max_overflow=5,
@@ -73,6 +76,9 @@ def connect(url: str | URL, *, pool_size: int = 5, statement_timeout: float = ST
             "options": f"-c timezone=UTC -c statement_timeout={milliseconds} -c lock_timeout={milliseconds}",
         },
     )
+    if statement_timeout:
+        give_up_silence(engine, statement_timeout + SILENCE)
+    return engine
 
 
 def name_of(url: str | URL) -> str:

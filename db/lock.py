@@ -13,12 +13,27 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from atlas.errors import AlreadyRunning, InternalError
-from db.engine import CONNECT_ARGS, normal, reported
+from atlas.errors import AlreadyRunning, DatabaseError, InternalError
+from db.engine import CONNECT_ARGS, name_of, normal, reported
 from db.models import AccountRow, DaemonRow
 from db.projections.row import replaced
+from db.silence import give_up_silence
+
+PATIENCE = 10.0
+"""Seconds the server may say nothing: the journal waits for the lock, and must never seem to hang."""
+
+ENDED_WITHIN = 5000
+"""Milliseconds a session of our own may take to end."""
 
 _try = text("SELECT pg_try_advisory_lock(:number)")
+_end_own = text(
+    "SELECT pg_terminate_backend(pid, :within) FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1"
+    " AND pid = :pid AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    " AND (classid::bigint << 32) | objid::bigint = :number"
+    # Whoever took the account since has raised the fence, and may have been given our old process number.
+    " AND EXISTS (SELECT 1 FROM accounts WHERE name = :account AND fence = :fence)"
+)
+_session = text("SELECT pg_backend_pid()")
 _account = insert(AccountRow).values(halts={}, fence=1, created_at=func.now(), updated_at=func.now())
 _account = _account.on_conflict_do_update(
     index_elements=["name"], set_={"fence": AccountRow.fence + 1, "updated_at": func.now()}
@@ -58,7 +73,9 @@ class AccountLock:
         self._engine = create_engine(
             self._url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=CONNECT_ARGS
         )
+        give_up_silence(self._engine, PATIENCE)
         self._connection: Connection | None = None
+        self._session = 0
         self._turn = threading.Lock()
 
     def acquire(self) -> int:
@@ -82,7 +99,7 @@ class AccountLock:
         if not self.fence:
             raise InternalError(f"the lock of account {self.account!r} was never acquired: call acquire first")
         with self._turn, reported(self._url):
-            connection = self._living() or self._locked()
+            connection = self._living() or self._regained()
             found = connection.execute(
                 select(AccountRow.fence).where(AccountRow.name == self.account)
             ).scalar_one_or_none()
@@ -113,8 +130,33 @@ class AccountLock:
         except BaseException:
             connection.close()
             raise
+        self._session = int(connection.execute(_session).scalar_one())
         self._connection = connection
         return connection
+
+    def _regained(self) -> Connection:
+        """Take the lock on a new connection, where need be from our own old session.
+
+        A line that was lost without a word leaves a session at the server that knows nothing of it, for hours.
+        """
+        try:
+            return self._locked()
+        except AlreadyRunning:
+            self._end_old_session()
+        # Somebody else's it is only if it is still held: a session of ours may just have been ending.
+        return self._locked()
+
+    def _end_old_session(self) -> None:
+        """End our old session if that is what holds the lock. Raises DatabaseError if it does not end."""
+        lock = {"number": lock_number(self.account), "pid": self._session, "within": ENDED_WITHIN}
+        mine = {"account": self.account, "fence": self.fence}
+        with self._engine.connect() as connection:
+            ended = connection.execute(_end_own, lock | mine).scalar_one_or_none()
+        if ended is False:
+            raise DatabaseError(
+                f"{name_of(self._url)}: a session of our own (process {self._session}) that no longer answers still "
+                f"holds the account {self.account!r}: it is tried again; should it stay so, restart the server"
+            )
 
     def _living(self) -> Connection | None:
         """Return the lock's connection if the server still answers on it."""

@@ -7,9 +7,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from actors.messages import Alert, HaltChanged
-from atlas.money.book import Position
+from actors.messages import Alert, ContinuityHeld, HaltChanged
+from atlas.money.book import Position, SignalSource
 from atlas.money.profit import r_multiple
+from atlas.strat.continuity import FULL_FRAMES
 from atlas.strat.setup import ContinuityReading
 
 
@@ -29,6 +30,7 @@ def entry_notice(position: Position) -> dict[str, Any]:
         "liquidation": None if position.liquidation is None else number(position.liquidation),
         "risk": number(position.risk_at_entry),
         "fees": number(position.fees),
+        "signal": _signal(position.signal),
     }
 
 
@@ -57,6 +59,8 @@ def exit_notice(position: Position) -> dict[str, Any]:
         "percent": number(position.net / _notional(position)),
         "r": None if r is None else number(r),
         "continuity": _continuity(position.at_trigger),
+        "filled_while_down": position.filled_while_down,
+        "ambiguous": position.ambiguous,
     }
 
 
@@ -82,6 +86,18 @@ def halt_notice(event: HaltChanged) -> tuple[str, dict[str, Any], bool] | None:
     return kind, {"at": moment(event.at), "text": text}, critical
 
 
+def full_continuity_notice(event: ContinuityHeld) -> dict[str, Any]:
+    """Return the fields of full timeframe continuity that has held on its side."""
+    return {
+        "at": moment(event.at),
+        "symbol": event.symbol,
+        "side": event.side,
+        "since": moment(event.since),
+        "before": event.before,
+        "frames": list(FULL_FRAMES),
+    }
+
+
 def alert_notice(alert: Alert) -> dict[str, Any]:
     """Return the fields of an alert that is no trade."""
     return {"at": moment(alert.at), "name": alert.name, "text": alert.text}
@@ -89,7 +105,7 @@ def alert_notice(alert: Alert) -> dict[str, Any]:
 
 def r_of(position: Position) -> Decimal | None:
     """Return the result in R (trading.md, Metrics), None if the first stop was at the entry: there was no risk."""
-    return None if position.entry_price == position.first_stop else r_multiple(position)
+    return r_multiple(position)
 
 
 def number(value: Decimal) -> str:
@@ -118,6 +134,14 @@ def _what(position: Position) -> dict[str, Any]:
     }
 
 
+def _signal(source: SignalSource | None) -> dict[str, Any] | None:
+    """The product the signal is from, the trigger there and here, executed ÷ signal price; None: one product."""
+    if source is None:
+        return None
+    levels = {"trigger": number(source.trigger), "trigger_here": number(source.translated_trigger)}
+    return {"product": source.symbol, "ratio": number(source.ratio), **levels}
+
+
 def _notional(position: Position) -> Decimal:
     return position.entry_contracts * position.contract_size * position.entry_price
 
@@ -128,4 +152,9 @@ def _reward_risk(position: Position) -> str | None:
 
 
 def _continuity(reading: ContinuityReading) -> dict[str, Any]:
-    return {"score": reading.score, "frames": list(reading.frames), "agree": list(reading.agree)}
+    return {
+        "score": reading.score,
+        "frames": list(reading.frames),
+        "agree": list(reading.agree),
+        "opens": reading.opens,
+    }

@@ -49,7 +49,7 @@ def upgrade(choice: Choice, as_json: bool) -> None:
 def start(choice: Choice) -> None:
     """Start the embedded server and leave it running."""
     server = _embedded(choice)
-    started = server.start()
+    started = server.start(keep=True)
     status = server.status()
     said = "started" if started else "was running already"
     click.echo(f"the embedded Postgres {status.version} {said}: process {status.pid}, data in {status.data_dir}")
@@ -160,9 +160,10 @@ def _serving(choice: Choice) -> Iterator[str]:
     try:
         yield server.url(choice.database)
     finally:
-        # One that ran before was started on purpose, e.g. by `atlas db start`.
         if started:
             server.stop()
+        else:
+            server.leave()
 
 
 def _running_url(choice: Choice) -> str:

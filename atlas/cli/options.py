@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -35,7 +36,7 @@ class Choice:
         account: str | None = None,
     ) -> None:
         self.chosen_database = database
-        self._config = config
+        self._config, self._sets = config, sets
         self._overrides = _overrides((*sets, f"account.name={account}") if account else sets)
 
     def with_overrides(self, tree: dict[str, Any]) -> "Choice":
@@ -47,6 +48,12 @@ class Choice:
         other = Choice(self._config, database=self.chosen_database)
         other._overrides = merged
         return other
+
+    @property
+    def passed_on(self) -> list[tuple[str, str]]:
+        """The options by which another command gets the same settings; database and account are named apart."""
+        config = [("--config", str(self._config))] if self._config is not None else []
+        return [*config, *(("--set", word) for word in self._sets)]
 
     @functools.cached_property
     def settings(self) -> "Settings":
@@ -66,14 +73,21 @@ class Choice:
         return self.chosen_database or self.settings.database.name or DEFAULT_DATABASE
 
     @property
+    def url(self) -> str | None:
+        """The URL of a server elsewhere, None for the embedded one. Raises ConfigurationError."""
+        settings = self.settings.database  # Before the import: wrong settings are told at once.
+        from db.engine import resolve_url
+
+        return resolve_url(settings.url.get_secret_value() or None)
+
+    @functools.cached_property
     def server(self) -> "EmbeddedServer | None":
         """The embedded server, None when a URL names another. Starts nothing."""
         settings = self.settings.database  # Before the imports: wrong settings are told at once.
-        from db.embedded import EmbeddedServer
-        from db.engine import resolve_url
-
-        if resolve_url(settings.url.get_secret_value() or None) is not None:
+        if self.url is not None:
             return None
+        from db.embedded import EmbeddedServer
+
         directory = settings.directory
         return EmbeddedServer(Path(directory) if directory else None)
 
@@ -118,7 +132,7 @@ class Choice:
         """Yield the database's URL, with the embedded server running if that is the one.
 
         `create` makes a missing database and its tables; without it a missing one is an error. A server started here
-        is said on stderr and stopped again unless somebody else uses it.
+        is said on stderr and stopped again unless somebody else uses it; so is one left running by a killed command.
         """
         server = self.server
         if server is None:
@@ -145,16 +159,16 @@ class Choice:
             with _tables_current(url):
                 yield url
         finally:
-            if started:
-                with uninterrupted():
+            with uninterrupted():
+                if started:
                     server.stop()
+                else:
+                    server.leave()
 
     def _elsewhere(self, *, create: bool) -> str:
         from sqlalchemy import make_url
 
-        from db.engine import resolve_url
-
-        url = make_url(resolve_url(self.settings.database.url.get_secret_value() or None) or "")
+        url = make_url(self.url or "")
         if self.chosen_database or self.settings.database.name:
             url = url.set(database=self.database)
         text = url.render_as_string(hide_password=False)
@@ -253,3 +267,14 @@ LISTS = ("off", "timeframes", "families", "products")
 def listed(text: str) -> list[str]:
     """Return the words between commas."""
     return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def instant(option: str, text: str | None) -> datetime | None:
+    """Return the instant of a UTC date or an ISO time (UTC unless it has an offset). Raises UsageError."""
+    if text is None:
+        return None
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{option} '{text}' is no date; give YYYY-MM-DD or an ISO time, in UTC") from None
+    return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)

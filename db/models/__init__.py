@@ -3,8 +3,8 @@
 from db.models.account import AccountRow, EventRow, FundingRow, LedgerRow
 from db.models.base import Base
 from db.models.market import CandleRow, ProductRow, QuoteRow
-from db.models.operation import CommandRow, DaemonRow, DeadLetterRow, HealthRow, OutboxRow
-from db.models.signal import RejectionRow, SetupRow, TriggerRow
+from db.models.operation import CommandRow, DaemonRow, DeadLetterRow, HealthRow, NightAuditRow, OutboxRow
+from db.models.signal import FullContinuityRow, RejectionRow, SetupRow, TriggerRow
 from db.models.trade import FillRow, OrderRow, PositionRow
 
 __all__ = [
@@ -16,9 +16,11 @@ __all__ = [
     "DeadLetterRow",
     "EventRow",
     "FillRow",
+    "FullContinuityRow",
     "FundingRow",
     "HealthRow",
     "LedgerRow",
+    "NightAuditRow",
     "OrderRow",
     "OutboxRow",
     "PositionRow",

@@ -3,18 +3,23 @@
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import CheckConstraint, Index
+from sqlalchemy import CheckConstraint, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.models.base import Base, JsonText
 
 
 class CandleRow(Base):
-    """A closed bar over [open_time, close_time). `type` is null, 1, 2U, 2D or 3; `open` may lie outside [low, high]."""
+    """A closed bar over [open_time, close_time). `type` is null, 1, 2U, 2D or 3; `open` may lie outside [low, high].
+
+    `in_break` marks a bar that overlaps a break of its venue. `first_side` is the side of a 3 that broke first, null
+    where unknown and of any other bar.
+    """
 
     __tablename__ = "candles"
     __table_args__ = (
         CheckConstraint("type IN ('1', '2U', '2D', '3')", name="type"),
+        CheckConstraint("first_side IN ('long', 'short')", name="first_side"),
         CheckConstraint("low <= high", name="low_not_above_high"),
         CheckConstraint("open_time < close_time", name="times"),
         Index(None, "close_time"),
@@ -31,6 +36,8 @@ class CandleRow(Base):
     volume: Mapped[Decimal]
     type: Mapped[str | None]
     verified: Mapped[bool]
+    in_break: Mapped[bool] = mapped_column(server_default=text("false"))
+    first_side: Mapped[str | None]
 
 
 class QuoteRow(Base):

@@ -1,6 +1,6 @@
 """What the owner is told and asks for, and how the daemon is: outbox, commands, health, daemons, dead letters."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, UniqueConstraint, false, text
@@ -94,6 +94,21 @@ class DaemonRow(Base):
     market_time: Mapped[datetime | None]
     feed: Mapped[str | None]
     beat_at: Mapped[datetime]
+
+
+class NightAuditRow(Base):
+    """What the replay of a recorded day (UTC) found: 0 differences, or the first of them in words."""
+
+    __tablename__ = "night_audits"
+
+    account: Mapped[str] = mapped_column(primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+    inputs: Mapped[int] = mapped_column(BigInteger)
+    events: Mapped[int] = mapped_column(BigInteger)
+    differences: Mapped[int] = mapped_column(BigInteger)
+    first: Mapped[str]
+    note: Mapped[str]
 
 
 class DeadLetterRow(Base):

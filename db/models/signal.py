@@ -1,4 +1,4 @@
-"""Setups, triggers and rejections."""
+"""Setups, triggers and rejections, and full timeframe continuity."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -15,12 +15,17 @@ SIDES = "side IN ('long', 'short')"
 class SetupRow(Base):
     """One side of one setup and what became of it. Only `waiting` is not final (lesson 32).
 
+    `invalidated`: the opposite side of a one-sided setup broke first. `cancelled`: the other side of a two-sided one
+    did.
     `agree` of `frames` frames agreed at detection; `continuity` is that reading whole, null if there was none.
+    `context` are the labels of the setup bar, with their `names` to filter by.
     """
 
     __tablename__ = "setups"
     __table_args__ = (
-        CheckConstraint("status IN ('waiting', 'triggered', 'invalidated', 'missed', 'lapsed')", name="status"),
+        CheckConstraint(
+            "status IN ('waiting', 'triggered', 'invalidated', 'cancelled', 'missed', 'lapsed')", name="status"
+        ),
         CheckConstraint("(status = 'waiting') = (resolved_at IS NULL)", name="resolved_when_final"),
         CheckConstraint(SIDES, name="side"),
         CheckConstraint("valid_from < valid_until", name="valid"),
@@ -48,6 +53,7 @@ class SetupRow(Base):
     agree: Mapped[int] = mapped_column(Integer)
     frames: Mapped[int] = mapped_column(Integer)
     continuity: Mapped[dict[str, Any] | None]
+    context: Mapped[dict[str, Any] | None]
     status: Mapped[str] = mapped_column(server_default="waiting")
     resolved_at: Mapped[datetime | None]
 
@@ -55,7 +61,8 @@ class SetupRow(Base):
 class TriggerRow(Base):
     """A setup's trigger. `setup` is the unresolved name, `name` the one resolved by the side that broke.
 
-    `outcome` ends as trade or rejected (invariant 6). `rules` is the settings' hash, `version` the program's.
+    `outcome` ends as trade or rejected (invariant 6). `rules` is the settings' hash, `version` the program's. `context`
+    is the setup's, `fifty` the 50 % rule of the entry bar at the trigger.
     """
 
     __tablename__ = "triggers"
@@ -85,6 +92,8 @@ class TriggerRow(Base):
     rules: Mapped[str]
     version: Mapped[str]
     outcome: Mapped[str | None]
+    context: Mapped[dict[str, Any] | None]
+    fifty: Mapped[str | None]
 
 
 class RejectionRow(Base):
@@ -108,3 +117,28 @@ class RejectionRow(Base):
     gate: Mapped[str]
     value: Mapped[str]
     threshold: Mapped[str]
+
+
+class FullContinuityRow(Base):
+    """Full timeframe continuity of one product: the `side` all four agree with, null without one, `since` when.
+
+    `last` is the side there was last, `turns` how often it has turned. `told` is the side the owner was told last, at
+    `told_long_at` or `told_short_at`.
+    """
+
+    __tablename__ = "full_continuity"
+    __table_args__ = (
+        CheckConstraint(SIDES, name="side"),
+        CheckConstraint("last IN ('long', 'short')", name="last"),
+        CheckConstraint("told IN ('long', 'short')", name="told"),
+    )
+
+    account: Mapped[str] = mapped_column(ForeignKey("accounts.name"), primary_key=True)
+    symbol: Mapped[str] = mapped_column(primary_key=True)
+    side: Mapped[str | None]
+    last: Mapped[str | None]
+    since: Mapped[datetime]
+    turns: Mapped[int] = mapped_column(Integer)
+    told: Mapped[str | None]
+    told_long_at: Mapped[datetime | None]
+    told_short_at: Mapped[datetime | None]

@@ -5,20 +5,20 @@ from typing import Any
 from sqlalchemy import Text, bindparam, cast, func, or_, select, update
 from sqlalchemy.dialects.postgresql import JSON, JSONB, insert
 
-from actors.messages import Alert, CommandDone, Rejected
+from actors.messages import Alert, CommandBegun, CommandDone, NightAudited, Rejected
 from atlas.risk import MODE_SIGNALS
-from db.models import CommandRow, OutboxRow, TriggerRow
+from db.models import CommandRow, NightAuditRow, OutboxRow, TriggerRow
 from db.notices import alert_notice, moment
 from db.projections import signals
-from db.projections.row import Row, here, keys
+from db.projections.row import Row, columns, here, keys
 from db.projections.signals import trigger
 
-# A notice of a trade also names the level that was broken, which is in the trigger's row and not in the position.
-_broken = (
-    select(cast(TriggerRow.trigger, Text))
-    .where(TriggerRow.account == bindparam("account"), TriggerRow.id == bindparam("b_trigger_of"))
-    .scalar_subquery()
-)
+# A notice of a trade also names the level that was broken and the labels, which are in the trigger's row and not in the
+# position.
+_of_trigger = (TriggerRow.account == bindparam("account"), TriggerRow.id == bindparam("b_trigger_of"))
+_broken = select(cast(TriggerRow.trigger, Text)).where(*_of_trigger).scalar_subquery()
+_names = select(TriggerRow.context["names"]).where(*_of_trigger).scalar_subquery()
+_told_besides = func.jsonb_build_object("trigger", _broken, "labels", _names)
 _fields = cast(bindparam("fields", type_=JSONB), JSONB)
 _values = {
     "account": bindparam("account"),
@@ -31,16 +31,16 @@ _values = {
 _plain = insert(OutboxRow).values(**_values, payload=cast(_fields, JSON)).on_conflict_do_nothing()
 _of_trade = (
     insert(OutboxRow)
-    .values(**_values, payload=cast(_fields.concat(func.jsonb_build_object("trigger", _broken)), JSON))
+    .values(**_values, payload=cast(_fields.concat(_told_besides), JSON))
     .on_conflict_do_nothing()
 )
-_done = (
-    update(CommandRow)
-    .where(
-        here(CommandRow.account), here(CommandRow.id), or_(CommandRow.status == "pending", CommandRow.status == "taken")
-    )
-    .values(status=bindparam("status"), result=bindparam("result"), done_at=bindparam("done_at"))
+_unanswered = update(CommandRow).where(
+    here(CommandRow.account), here(CommandRow.id), or_(CommandRow.status == "pending", CommandRow.status == "taken")
 )
+_begun = _unanswered.values(result=bindparam("result"))
+# When a person was answered is wall time, as when they asked; the market's time is in the event.
+_done = _unanswered.values(status=bindparam("status"), result=bindparam("result"), done_at=func.now())
+_audit = insert(NightAuditRow).on_conflict_do_nothing()
 
 NOTICES = (_plain, _of_trade)
 """The statements that give the alerter something to do."""
@@ -61,10 +61,29 @@ def rejected(account: str, event: Rejected) -> list[Row]:
     return rows
 
 
+def command_begun(account: str, event: CommandBegun) -> list[Row]:
+    """What a command that takes its time is doing, in the row it came from."""
+    row = {**keys(account, id=event.command_id), "result": event.result}
+    return [Row(_begun, row, (f"command {event.command_id}",))]
+
+
 def command_done(account: str, event: CommandDone) -> list[Row]:
     """The answer goes into the row the command came from."""
-    answer = {"status": "failed" if event.failed else "done", "result": event.result, "done_at": event.at}
+    answer = {"status": "failed" if event.failed else "done", "result": event.result}
     return [Row(_done, {**keys(account, id=event.command_id), **answer}, (f"command {event.command_id}",))]
+
+
+def night_audited(account: str, event: NightAudited) -> list[Row]:
+    """What a night's audit found; a difference is a notice, and a critical one: the program is not what it was."""
+    row = {"account": account, **columns(event, *NightAuditRow.__table__.columns.keys()[1:])}
+    rows = [Row(_audit, row, ("night audits",))]
+    if event.differences:
+        text = (
+            f"{event.day:%Y-%m-%d} replayed from its recording differs from what was decided in {event.differences} of "
+            f"{event.events} events; the first: {event.first}"
+        )
+        rows.append(notice(account, event.key, "night_audit", {"at": moment(event.at), "text": text}, critical=True))
+    return rows
 
 
 def notice(

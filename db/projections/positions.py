@@ -16,6 +16,7 @@ _COLUMNS = (
     "id", "symbol", "timeframe", "setup", "family", "side", "contracts", "entry_contracts", "contract_size",
     "entry_price", "entry_time", "stop", "first_stop", "target", "leverage", "tier", "margin", "liquidation", "worst",
     "best", "fees", "funding", "slippage", "gross", "net", "risk_at_entry", "exit_price", "exit_time", "exit_reason",
+    "filled_while_down", "ambiguous",
 )  # fmt: skip
 
 _insert = insert(PositionRow)
@@ -58,6 +59,8 @@ def _row(statement: Insert, account: str, position: Position, change: int = 0) -
         "account": account,
         **columns(position, *_COLUMNS),
         "r": r_of(position),
+        "signal_product": position.signal.symbol if position.signal is not None else None,
+        "signal_ratio": position.signal.ratio if position.signal is not None else None,
         "status": "open" if position.is_open else "closed",
         "change": change,
         "payload": encode_position(position),

@@ -1,4 +1,4 @@
-"""Candles, setups, triggers and rejections."""
+"""Candles, setups, triggers, rejections and full timeframe continuity."""
 
 from datetime import datetime
 from typing import Any
@@ -8,6 +8,8 @@ from sqlalchemy import Text, all_, bindparam, literal_column, or_, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from actors.messages import BarClosed, EntryTriggered, Invalidated, Rejected, SetupsReplaced
+from atlas.strat.context import Context
+from atlas.strat.label_names import label_names
 from atlas.strat.setup import ContinuityReading, Setup
 from db.models import CandleRow, RejectionRow, SetupRow, TriggerRow
 from db.projections.row import Row, columns, here, keys, replaced
@@ -58,7 +60,8 @@ def bar_closed(account: str, event: BarClosed) -> list[Row]:
     """A closed bar is one candle, the last revision of it."""
     bar = event.bar
     fields = columns(bar, "timeframe", "open_time", "close_time", "open", "high", "low", "close", "volume")
-    row = {"symbol": event.symbol, "type": event.type, "verified": event.verified, **fields}
+    marks = columns(event, "verified", "in_break", "first_side")
+    row = {"symbol": event.symbol, "type": event.type, **marks, **fields}
     return [Row(_candle, row, (f"candles {event.symbol} {bar.timeframe}",))]
 
 
@@ -88,7 +91,8 @@ def triggered(account: str, event: EntryTriggered) -> list[Row]:
         "price": tick.price,
         "detection": _reading(event.detection),
         "at_trigger": _reading(event.at_trigger),
-        **columns(event, "verified", "missed", "rules", "version"),
+        **columns(event, "verified", "missed", "rules", "version", "fifty"),
+        "context": _context(event.context),
         "outcome": None,
     }
     status = "missed" if event.missed else "triggered"
@@ -99,7 +103,9 @@ def triggered(account: str, event: EntryTriggered) -> list[Row]:
 
 
 def rejected(account: str, event: Rejected) -> list[Row]:
-    """A rejection names the gate, and is what its trigger became."""
+    """A rejection names the gate, and is what its trigger became; one that repeats changes nothing of that."""
+    if event.repeats:
+        return []
     fields = columns(event, "symbol", "timeframe", "family", "name", "side", "at", "gate", "value", "threshold")
     return [
         Row(_rejection, {"account": account, "id": event.setup_id, **fields}, ("rejections",)),
@@ -108,8 +114,9 @@ def rejected(account: str, event: Rejected) -> list[Row]:
 
 
 def invalidated(account: str, event: Invalidated) -> list[Row]:
-    """An invalidated setup is final."""
-    return [_resolved(account, event.setup_id, "invalidated", event.at, _setups(event.symbol, event.timeframe))]
+    """An invalidated setup is final, and so is the side of a two-sided one that the other has used up."""
+    status = "cancelled" if event.reason == "sibling_triggered" else "invalidated"
+    return [_resolved(account, event.setup_id, status, event.at, _setups(event.symbol, event.timeframe))]
 
 
 def became(account: str, setup_id: str, outcome: str) -> Row:
@@ -139,9 +146,17 @@ def _waiting(account: str, setup: Setup, event: SetupsReplaced) -> dict[str, Any
         "agree": 0 if reading is None else len(reading.agree),
         "frames": 0 if reading is None else len(reading.frames),
         "continuity": _reading(reading),
+        "context": _context(event.contexts.get(setup.side)),
         "status": "waiting",
         "resolved_at": None,
     }
+
+
+def _context(context: Context | None) -> dict[str, Any] | None:
+    """The labels as they are, and the names of those that hold."""
+    if context is None:
+        return None
+    return {"names": list(label_names(context)), **msgspec.to_builtins(context)}
 
 
 def _reading(reading: ContinuityReading | None) -> dict[str, Any] | None:

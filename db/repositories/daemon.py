@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Protocol
 
 import msgspec
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from db.models import AccountRow, DaemonRow, HealthRow
@@ -49,6 +49,12 @@ def save_health(connection: Connection, account: str, actors: Iterable[Health]) 
     ]
     if rows:
         connection.execute(_health, rows)
+
+
+def forget_health(connection: Connection, before: datetime) -> list[str]:
+    """Delete the health of actors nobody has told of since `before`, of all accounts; return their names."""
+    gone = connection.execute(delete(HealthRow).where(HealthRow.updated_at < before).returning(HealthRow.actor))
+    return sorted(gone.scalars())
 
 
 def beat(connection: Connection, account: str, fence: int, market_time: datetime | None, feed: str | None) -> None:
@@ -105,7 +111,9 @@ def life(connection: Connection, account: str) -> Life | None:
     row = connection.execute(query).mappings().one_or_none()
     if row is None:
         return None
-    health = select(HealthRow.__table__).where(HealthRow.account == account).order_by(HealthRow.actor)
+    # What was told before the daemon's start is of another: of products no longer traded, for one.
+    told = (HealthRow.account == account, HealthRow.updated_at >= row["started_at"])
+    health = select(HealthRow.__table__).where(*told).order_by(HealthRow.actor)
     actors = tuple(
         ActorLine(**{name: line[name] for name in ActorLine.__struct_fields__})
         for line in connection.execute(health).mappings()

@@ -1,5 +1,6 @@
 """The cache of the exchange's product listing."""
 
+import logging
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -11,6 +12,7 @@ from atlas.market.product import Product
 from db.models import ProductRow
 from db.projections.row import replaced
 
+_log = logging.getLogger(__name__)
 _encoder = msgspec.json.Encoder(decimal_format="string", order="deterministic")
 _decoder = msgspec.json.Decoder(Product)
 _upsert = insert(ProductRow)
@@ -30,7 +32,13 @@ def save_products(connection: Connection, products: Iterable[Product], fetched_a
 def products(connection: Connection) -> dict[str, tuple[Product, datetime]]:
     """Return every cached product, by id, with the time it was fetched.
 
-    Raises msgspec.ValidationError if a row was written by a version with other fields: fetch the listing anew.
+    A row that another version wrote with other fields is left out: it is a cache, and the listing is read anew.
     """
     query = select(ProductRow.id, ProductRow.payload, ProductRow.fetched_at).order_by(ProductRow.id)
-    return {id_: (_decoder.decode(payload), at) for id_, payload, at in connection.execute(query)}
+    found = {}
+    for id_, payload, at in connection.execute(query):
+        try:
+            found[id_] = (_decoder.decode(payload), at)
+        except msgspec.ValidationError as error:
+            _log.warning("the cached listing of %s is not of this version: %s", id_, error)
+    return found

@@ -11,6 +11,7 @@ from sqlalchemy import Engine, Row, select
 import actors.messages
 from actors.messages import (
     Alert,
+    CommandBegun,
     CommandDone,
     DayStarted,
     Event,
@@ -225,7 +226,8 @@ def test_command_is_answered_once(engine: Engine, tell: Tell) -> None:
         number = commands.add(connection, "paper", "halt", {"reason": "lunch"}, "me")
     tell(CommandDone(number, START, "halted"))
     row = one(engine, CommandRow)
-    assert (row.status, row.result, row.done_at) == ("done", "halted", START)
+    assert (row.status, row.result) == ("done", "halted")
+    assert row.done_at >= row.created_at  # Wall time, as the asking is.
     with session(engine) as connection:
         assert not commands.answer(connection, number, "failed", "again")
 
@@ -264,6 +266,19 @@ def test_halt_by_database_or_disk_is_told_by_the_journal_alone(engine: Engine, t
     tell(HaltChanged(START, {"database": "away"}, 1, "database", "away"))
     with session(engine) as connection:
         assert connection.execute(select(OutboxRow.id)).all() == []
+
+
+def test_command_under_way_says_what_it_waits_for_and_stays_unanswered(engine: Engine, tell: Tell) -> None:
+    with session(engine) as connection:
+        number = commands.add(connection, "paper", "flatten", {}, "me")
+        commands.take(connection, "paper")
+    tell(CommandBegun(number, START, "closing p: not filled yet"))
+    row = one(engine, CommandRow)
+    assert (row.status, row.result, row.done_at) == ("taken", "closing p: not filled yet", None)
+    tell(CommandDone(number, START, "closed p"))
+    tell(CommandBegun(number, START, "closing p again"))
+    row = one(engine, CommandRow)
+    assert (row.status, row.result) == ("done", "closed p")
 
 
 def test_failed_command_says_so(engine: Engine, tell: Tell) -> None:

@@ -2,14 +2,24 @@
 
 from collections.abc import Iterator
 
-import msgspec
 import pytest
 from sqlalchemy import Connection, Engine, text
 
-from actors.messages import DayStarted, HaltChanged, Invalidated, OrderCancelled
+from actors.messages import (
+    DayStarted,
+    HaltChanged,
+    Invalidated,
+    OrderAccepted,
+    OrderCancelled,
+    OrderExpired,
+    OrderMoved,
+    Quote,
+    StopReached,
+)
+from atlas.errors import DatabaseError
 from db import rebuild
 from db.batch import batch_of
-from db.writer import Writer
+from db.writer import Extras, Writer
 from tests.db.story import HOUR, START, SYMBOL, D, Trade, order, replaced, setup, triggered
 
 
@@ -53,10 +63,40 @@ def test_closed_position_does_not_come_back(connection: Connection, writer: Writ
     assert rebuild.open_positions(connection, "paper") == []
 
 
-def test_resting_order_comes_back_as_placed(connection: Connection, writer: Writer) -> None:
+def test_working_order_comes_back_as_placed(connection: Connection, writer: Writer) -> None:
     trade = Trade()
     write(writer, trade, trade.open_batches)
-    assert rebuild.resting_orders(connection, "paper") == [order(trade.setup, "stop")]
+    (found,) = rebuild.working_orders(connection, "paper")
+    assert (found.order, found.fills, found.moves) == (order(trade.setup, "stop"), 0, 0)
+
+
+def test_order_moved_comes_back_at_its_new_price(connection: Connection, writer: Writer) -> None:
+    trade = Trade()
+    write(writer, trade, trade.open_batches)
+    stop = order(trade.setup, "stop")
+    moves = [OrderMoved(stop.id, stop.position_id, START, D(43000 + n), n) for n in (1, 2)]
+    writer.write([batch_of(moves, input=50, at=START)])
+    (found,) = rebuild.working_orders(connection, "paper")
+    assert (found.order.price, found.moves) == (D(43002), 2)
+
+
+def test_stop_that_was_reached_stays_reached(connection: Connection, writer: Writer) -> None:
+    trade = Trade()
+    write(writer, trade, trade.open_batches)
+    stop = order(trade.setup, "stop")
+    writer.write([batch_of([StopReached(stop.id, stop.position_id, START, START + HOUR)], input=50, at=START)])
+    (found,) = rebuild.working_orders(connection, "paper")
+    assert found.order.due == START + HOUR
+
+
+def test_entry_that_expired_is_finished(connection: Connection, writer: Writer) -> None:
+    trade = Trade()
+    entry = order(trade.setup)
+    told = [OrderAccepted(entry, START), OrderExpired(entry.id, START, "too late")]
+    writer.write([batch_of([trade.events[0]], input=1, at=START), batch_of(told, input=2, at=START)])
+    assert rebuild.working_orders(connection, "paper") == []
+    assert rebuild.finished_orders(connection, "paper", 9) == [entry.id]
+    assert connection.execute(text("SELECT status, reason FROM orders")).all() == [("expired", "too late")]
 
 
 def test_finished_orders_are_known_by_id(connection: Connection, writer: Writer) -> None:
@@ -64,9 +104,25 @@ def test_finished_orders_are_known_by_id(connection: Connection, writer: Writer)
     write(writer, trade, trade.open_batches)
     writer.write([batch_of([OrderCancelled(order(trade.setup, "stop").id, START + HOUR, "x")], input=50, at=START)])
     entry, stop = order(trade.setup).id, order(trade.setup, "stop").id
-    assert rebuild.finished_orders(connection, "paper", START) == [entry, stop]
-    assert rebuild.finished_orders(connection, "paper", START + HOUR) == [stop]
-    assert rebuild.resting_orders(connection, "paper") == []
+    assert rebuild.finished_orders(connection, "paper", 9) == [entry, stop]
+    assert rebuild.finished_orders(connection, "paper", 1) == [stop]
+    assert rebuild.working_orders(connection, "paper") == []
+
+
+def test_last_funded_hour_of_open_positions_is_known(connection: Connection, writer: Writer) -> None:
+    trade = Trade()
+    write(writer, trade, trade.open_batches + 2)
+    assert rebuild.last_funding(connection, "paper") == {trade.opened.id: START + HOUR}
+    assert rebuild.last_funding(connection, "other") == {}
+
+
+def test_last_prices_are_never_of_the_future(connection: Connection, writer: Writer) -> None:
+    quotes = (Quote(SYMBOL, START, D(43200), D(43199), D(43200)), Quote("BTC-USD", START + HOUR, D(43210)))
+    writer.write([], Extras(quotes=quotes))
+    found = rebuild.last_prices(connection, START)
+    assert {symbol: (tick.price, tick.bid, tick.time) for symbol, tick in found.items()} == {
+        SYMBOL: (D(43200), D(43199), START)
+    }
 
 
 def test_lesson_99_used_setups_are_known_while_their_bar_lasts(connection: Connection, writer: Writer) -> None:
@@ -98,7 +154,8 @@ def test_accounts_do_not_see_each_other(connection: Connection, writer: Writer, 
     trade = Trade()
     write(writer, trade, trade.open_batches)
     assert rebuild.open_positions(connection, "other") == []
-    assert rebuild.resting_orders(connection, "other") == []
+    assert rebuild.working_orders(connection, "other") == []
+    assert rebuild.finished_orders(connection, "other", 9) == []
     assert rebuild.account(connection, "other") is None
 
 
@@ -108,5 +165,14 @@ def test_lesson_98_truncated_position_is_an_error_and_never_a_fresh_start(
     trade = Trade()
     write(writer, trade, trade.open_batches)
     connection.execute(text("""UPDATE positions SET payload = '{"id": "cut"}'"""))
-    with pytest.raises(msgspec.ValidationError, match="missing required field"):
+    with pytest.raises(DatabaseError, match=r"cannot be read \(.*missing required field.*restore its last backup"):
         rebuild.open_positions(connection, "paper")
+
+
+def test_lesson_98_an_account_whose_row_lost_its_cash_is_an_error_and_never_a_fresh_start(
+    connection: Connection, writer: Writer
+) -> None:
+    write(writer, Trade())
+    connection.execute(text("UPDATE accounts SET cash = NULL, reserved = NULL"))
+    with pytest.raises(DatabaseError, match="'paper' was opened and its row has no cash"):
+        rebuild.account(connection, "paper")

@@ -64,3 +64,20 @@ def test_ctrl_c_stops_everything_cleanly(moment: str, cluster_dir: Path) -> None
         assert demo.returncode == 0
         assert "triggers" in out
     wait_for(lambda: not left_behind(str(cluster_dir.parent)), "the end of every process")
+
+
+def test_kill_9_of_the_demo_leaves_nothing_behind(cluster_dir: Path) -> None:
+    """Its children are told by the kernel; the last of them to leave stops the database it had started."""
+    log = cluster_dir.parent / "demo" / "killed" / "daemon.log"
+    demo = subprocess.Popen(
+        [sys.executable, "-m", "atlas", "demo", "--database", "killed", "--no-web"],
+        env=os.environ | {"ATLAS_DATA_DIR": str(cluster_dir)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for(lambda: log.exists() and "starting beat" in log.read_text(), "trading")
+    finally:
+        demo.kill()
+        demo.wait()
+    wait_for(lambda: not left_behind(str(cluster_dir.parent)), "the end of every process")

@@ -57,6 +57,13 @@ class Run:
         query = "SELECT id, payload::text FROM events WHERE input IS NOT NULL AND kind <> 'HaltChanged' ORDER BY seq"
         return dict(self.rows(query))
 
+    def audit(self) -> dict[str, Any]:
+        """Return what `atlas audit` says of this run, whether or not anything differs."""
+        done = self.place.atlas("audit", "--json", "--config", self.config)
+        found: dict[str, Any] = json.loads(done.stdout)
+        assert done.returncode == (1 if found["differences"] else 0), done.stderr
+        return found
+
     def ledger(self) -> list[tuple[Any, ...]]:
         """Return every leg of the ledger."""
         return self.rows("SELECT movement_id, book, kind, amount, at FROM ledger ORDER BY movement_id, book")
@@ -150,6 +157,13 @@ def test_the_report_lists_the_trades_of_the_summary(undisturbed: Run) -> None:
     assert report["summary"] == undisturbed.summary
 
 
+def test_the_audit_recomputes_all_of_it_and_finds_nothing(undisturbed: Run) -> None:
+    found = undisturbed.audit()
+    assert found["differences"] == []
+    assert (found["triggers"], found["trades"]) == (undisturbed.summary["triggers"], undisturbed.summary["trades"])
+    assert (found["cash"], found["reserved"]) == (undisturbed.summary["cash"], undisturbed.summary["reserved"])
+
+
 def test_one_alert_for_each_entry_exit_start_and_stop(undisturbed: Run) -> None:
     kinds = dict(undisturbed.rows("SELECT kind, count(*) FROM outbox WHERE kind IN ('entry', 'exit') GROUP BY kind"))
     closed = undisturbed.summary["trades"] - undisturbed.summary["open_positions"]
@@ -193,6 +207,7 @@ def test_a_daemon_killed_in_the_middle_goes_on_where_it_was(undisturbed: Run, pl
     assert held, "no position was open when the daemon was killed"
     assert summary["cash"] == summary["ledger_cash"]
     assert summary["triggers"] == summary["trades"] + sum(summary["rejections"].values())
+    assert killed.audit()["differences"] == []
     entries = killed.rows(
         "SELECT position_id, count(*) FROM fills WHERE purpose = 'entry' GROUP BY 1 HAVING count(*) > 1"
     )
