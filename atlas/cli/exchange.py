@@ -9,6 +9,7 @@ from types import FrameType
 
 import click
 
+from atlas.cli.options import instant
 from atlas.errors import UsageError
 from atlas.exchange.local import (
     DEFAULT_PRODUCTS,
@@ -164,11 +165,6 @@ def _refuse(where: str, given: dict[str, bool]) -> None:
 
 
 def _instant(option: str, text: str | None) -> int | None:
-    """Return nanoseconds of a UTC date or an ISO time (UTC unless it has an offset)."""
-    if text is None:
-        return None
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"{option} '{text}' is no date; give YYYY-MM-DD or an ISO time, in UTC") from None
-    return from_datetime(time if time.tzinfo else time.replace(tzinfo=UTC))
+    """Return nanoseconds of a UTC date or an ISO time."""
+    time = instant(option, text)
+    return None if time is None else from_datetime(time)
