@@ -20,7 +20,10 @@ GREEN, RED, BLUE, ORANGE, GREY = 0x2E9E6B, 0xD0503F, 0x3B82C4, 0xE0912F, 0x8A949
 TITLE, DESCRIPTION, FIELDS, NAME, VALUE, FOOTER, TOTAL = 256, 4096, 25, 256, 1024, 2048, 6000
 """Discord's limits of one embed, in UTF-16 units ("Embed Limits" of its documentation)."""
 
-WARNINGS = ("feed_down", "halt", "daily_loss", "retired", "database_down", "drift", "audit", "backup_failed")
+WARNINGS = (
+    "feed_down", "halt", "daily_loss", "retired", "database_down", "drift", "audit", "backup_failed", "listing",
+    "expiry", "night_audit_failed", "database_revived",
+)  # fmt: skip
 GOOD_NEWS = ("feed_up", "resume", "recovered", "database_up")
 
 Embed = dict[str, Any]
@@ -43,13 +46,16 @@ def compose(notice: Notice, account: str) -> Embed:
 
 def _entry(notice: Notice) -> Embed:
     paid = notice.payload
+    signal = paid.get("signal") or {}
     fields = [
-        _field("Trigger → entry", _arrow(paid.get("trigger"), paid.get("entry"))),
+        _field("Trigger → entry", _arrow(signal.get("trigger_here", paid.get("trigger")), paid.get("entry"))),
+        _field("Signal", _signal(signal)),
         _field("Stop", _price(paid.get("stop"))),
         _field("Target", _price(paid.get("target"))),
         _field("Magnitude", _share(paid.get("magnitude"))),
         _field("R:R", _number(paid.get("reward_risk"))),
         _field("Continuity", _continuity(paid.get("continuity"))),
+        _field("Labels", ", ".join(map(str, paid.get("labels") or ()))),
         _field("Leverage", _leverage(paid)),
         _field("Size", _size(paid)),
         _field("Risk", _usd(paid.get("risk"))),
@@ -67,7 +73,7 @@ def _exit(notice: Notice) -> Embed:
         _field("Percent", _share(paid.get("percent"), sign=True)),
         _field("R", _number(paid.get("r"), sign=True)),
         _field("Entry → exit", _arrow(paid.get("entry"), paid.get("exit"))),
-        _field("Reason", paid.get("reason")),
+        _field("Reason", _reason(paid)),
         _field("Held", _held(paid.get("seconds"))),
         _field("Costs", _costs(paid)),
         _field("Size", _size(paid)),
@@ -75,6 +81,24 @@ def _exit(notice: Notice) -> Embed:
     ]
     color = GREY if not net else GREEN if net > 0 else RED
     return _embed(f"Exit: {_headline(paid)}", "", color, fields)
+
+
+def _reason(paid: dict[str, Any]) -> str | None:
+    """The reason, and what there is to know of how it was found."""
+    while_down = "while ATLAS was down" if paid.get("filled_while_down") else None
+    doubt = "ambiguous: stop and target in one candle" if paid.get("ambiguous") else None
+    return ", ".join(str(part) for part in (paid.get("reason"), while_down, doubt) if part) or None
+
+
+def _full_continuity(notice: Notice) -> Embed:
+    paid = notice.payload
+    side, before = paid.get("side"), paid.get("before")
+    was = f", {before} before" if before not in (None, side) else ""
+    text = f"{' '.join(map(str, paid.get('frames', ())))} agree{was}"
+    color = GREEN if side == "long" else RED
+    since = str(paid.get("since", "")).replace("T", " ")[:19]
+    title = f"Full continuity: {paid.get('symbol', '')} {str(side).upper()}"
+    return _embed(title, text, color, [_field("Since", f"{since} UTC" if since else None)])
 
 
 def _plain(notice: Notice) -> Embed:
@@ -88,7 +112,11 @@ def _plain(notice: Notice) -> Embed:
     return _embed(notice.kind.replace("_", " ").capitalize() or "Alert", text, color, [])
 
 
-_COMPOSERS: dict[str, Callable[[Notice], Embed]] = {"entry": _entry, "exit": _exit}
+_COMPOSERS: dict[str, Callable[[Notice], Embed]] = {
+    "entry": _entry,
+    "exit": _exit,
+    "full_continuity": _full_continuity,
+}
 
 
 def _embed(title: str, description: str, color: int, fields: list[Field | None]) -> Embed:
@@ -159,6 +187,14 @@ def _arrow(before: object, after: object) -> str | None:
     return " → ".join(price for price in (_price(before), _price(after)) if price) or None
 
 
+def _signal(signal: dict[str, Any]) -> str | None:
+    """`BTC-USD 60,010 × 1.0012`: the product the signal is from, the trigger there, and the ratio of prices."""
+    ratio = _decimal(signal.get("ratio"))
+    if ratio is None:
+        return None
+    return f"{signal.get('product')} {_price(signal.get('trigger'))} × {readable.price(ratio)}"
+
+
 def _number(value: object, *, sign: bool = False) -> str | None:
     number = _decimal(value)
     return None if number is None else readable.number(number, sign=sign)
@@ -175,13 +211,15 @@ def _usd(value: object, *, sign: bool = False) -> str | None:
 
 
 def _continuity(reading: dict[str, Any] | None) -> str | None:
-    """`3/4: 1w 1d 1h, not 1M`."""
+    """`3/4: 1w 1d 1h, not 1M (2 independent opens)`."""
     if not reading:
         return None
     agree = [str(frame) for frame in reading.get("agree", ())]
     others = [str(frame) for frame in reading.get("frames", ()) if frame not in agree]
     against = f"not {' '.join(others)}" if others else ""
-    return f"{reading.get('score')}: " + ", ".join(part for part in (" ".join(agree), against) if part)
+    opens = reading.get("opens")
+    own = "" if opens is None else f" ({opens} independent open{'s' * (opens != 1)})"
+    return f"{reading.get('score')}: " + ", ".join(part for part in (" ".join(agree), against) if part) + own
 
 
 def _leverage(paid: dict[str, Any]) -> str | None:

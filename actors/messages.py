@@ -1,19 +1,25 @@
 """Every message between actors. Commands are imperative, events past tense, state is a noun (architecture.md).
 
-Inputs of the core: Trades, MarketTime, History, HistoryFailed, Gap, FeedUp, FeedDown, ProductsListed, Halt, Resume,
-Flatten, ClosePosition. Everything else is caused by them. An event that goes to the journal has a `key`: unique within
-an account, derived, never a clock or a chance number, so that the same event twice is one row.
+Inputs of the core: Trades, Missed, Depth, MarketTime, History, HistoryFailed, Gap, FeedUp, FeedDown, ProductsListed,
+Halt, Resume, Flatten, ClosePosition. Everything else is caused by them. An event that goes to the journal has a `key`:
+unique within an account, derived, never a clock or a chance number, so that the same event twice is one row.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Literal, Union
 
 import msgspec
 
 from atlas.market.bar import Bar, Tick
+from atlas.market.guess import Guess
 from atlas.market.product import Product
 from atlas.money.book import AccountState, Fill, Leg, Order, Position
+from atlas.money.depth import Book
+from atlas.rules import Rules
+from atlas.strat.context import Context
+from atlas.strat.continuity import Turn
+from atlas.strat.labels import FiftyPercentState
 from atlas.strat.setup import ContinuityReading, Setup, Side
 
 
@@ -36,26 +42,66 @@ class Event(Message, frozen=True):
 class Trades(Message, frozen=True):
     """The new trades of one product in one frame, oldest first.
 
-    `source` is feed (seen live), snapshot (already printed before we were subscribed) or rest.
+    `source` is feed (seen live), snapshot (already printed before we were subscribed) or rest. `guess` comes with the
+    one trade that is a point of a candle's path (files of candles).
     """
 
     symbol: str
     ticks: tuple[Tick, ...]
     source: Literal["feed", "snapshot", "rest"] = "feed"
+    guess: Guess | None = None
 
 
 class Traded(Message, frozen=True):
-    """One trade, as the core hands it to scanner, broker, risk monitor and entry monitor, in that order."""
+    """One trade, as the core hands it to scanner, broker, risk monitor and entry monitor, in that order.
+
+    One from the `candles` of a time in which ATLAS was down goes to broker and risk monitor alone.
+    """
 
     symbol: str
     tick: Tick
-    source: Literal["feed", "snapshot", "rest"] = "feed"
+    source: Literal["feed", "snapshot", "rest", "candles"] = "feed"
+    guess: Guess | None = None
+
+    @property
+    def tradable(self) -> bool:
+        """Whether orders of ours find it in the market: not one that had printed before we were subscribed."""
+        return self.source in ("feed", "candles")
 
 
 class MarketTime(Message, frozen=True):
     """The exchange's clock has reached `at`: from a heartbeat."""
 
     at: datetime
+
+
+class Missed(Message, frozen=True):
+    """The finest candles of the products with open positions, from a time in which ATLAS was down: what it missed.
+
+    `after` is the market time of the last committed input: only what came later counts. `since` is the last sign of
+    life, `until` the exchange's clock when the candles were asked for. More may follow (candles take time, and time
+    goes on meanwhile) until one is `last`.
+    """
+
+    after: datetime
+    since: datetime
+    until: datetime
+    candles: dict[str, tuple[Bar, ...]]
+    last: bool = True
+
+
+class SettlingBegun(Message, frozen=True):
+    """What was missed of `symbols` is settled from here on, in the order of its time; `since` as in Missed."""
+
+    since: datetime
+    symbols: tuple[str, ...]
+
+
+class SettlingEnded(Message, frozen=True):
+    """What was missed up to `until` is settled: older trades that are told again decide nothing."""
+
+    until: datetime
+    last: bool
 
 
 class FrameBars(msgspec.Struct, frozen=True, array_like=True):
@@ -131,6 +177,14 @@ class FeedDown(Message, frozen=True):
     reason: str
 
 
+class Depth(Message, frozen=True):
+    """The best levels of one product's order book as of its place in the feed, best first; none where not known."""
+
+    symbol: str
+    at: datetime
+    book: Book
+
+
 class ProductsListed(Message, frozen=True):
     """The products traded, as the exchange lists them now."""
 
@@ -151,13 +205,19 @@ class Quote(Message, frozen=True):
 
 
 class BarClosed(Event, frozen=True):
-    """A bar of a watched timeframe closed. `type` is null, 1, 2U, 2D or 3; `revision` counts replacements by REST."""
+    """A bar of a watched timeframe closed. `type` is null, 1, 2U, 2D or 3; `revision` counts replacements by REST.
+
+    `first_side` is the side of a 3 that broke first, long for the high, None where unknown and of any other bar.
+    `in_break`: a break of the product's session lies in it, or a part of one (lesson 61).
+    """
 
     symbol: str
     bar: Bar
     type: str | None
     verified: bool
     revision: int = 0
+    first_side: Side | None = None
+    in_break: bool = False
 
     @property
     def key(self) -> str:
@@ -191,8 +251,9 @@ class Unseen(msgspec.Struct, frozen=True, array_like=True):
 class SetupsReplaced(Event, frozen=True):
     """The setups of one symbol and timeframe, from the bar that just closed; they replace all earlier ones.
 
-    `continuity` holds the reading at detection for each side. `verified` is False while a hole is not repaired.
-    `unseen` is the part of the entry bar that passed before ATLAS could see it.
+    `continuity` holds the reading at detection for each side, `contexts` the labels for each side there is a setup of;
+    what was told of a setup first stands. `verified` is False while a hole is not repaired. `unseen` is the part of the
+    entry bar that passed before ATLAS could see it. `bars` are the closed bars the setups were read from, oldest first.
     """
 
     symbol: str
@@ -203,11 +264,53 @@ class SetupsReplaced(Event, frozen=True):
     verified: bool
     unseen: Unseen | None = None
     revision: int = 0
+    contexts: dict[str, Context] = {}
+    bars: tuple[Bar, ...] = ()
 
     @property
     def key(self) -> str:
         """symbol:timeframe:close of the setup bar, and the revision if re-derived."""
         return f"setups:{self.symbol}:{self.timeframe}:{self.closed_at:%Y%m%dT%H%M}:{self.revision}"
+
+
+class ContinuityFlipped(Event, frozen=True):
+    """Full timeframe continuity turned: gained, lost, or flipped to the other side (strat.md 4).
+
+    At `price` it went from one side to another, None for disagreement. `count` numbers the turns of a product. `first`:
+    it was found so when the market was first looked at.
+    """
+
+    symbol: str
+    at: datetime
+    before: Side | None
+    after: Side | None
+    turn: Turn
+    price: Decimal
+    count: int
+    first: bool = False
+
+    @property
+    def key(self) -> str:
+        """The product and the count."""
+        return f"full:{self.symbol}:{self.count}"
+
+
+class ContinuityHeld(Event, frozen=True):
+    """Full timeframe continuity has been on one side `since` then, long enough for the owner to be told.
+
+    `before` is the side told last, None if none was.
+    """
+
+    symbol: str
+    at: datetime
+    side: Side
+    since: datetime
+    before: Side | None
+
+    @property
+    def key(self) -> str:
+        """The product and when it was told."""
+        return f"held:{self.symbol}:{self.at:%Y%m%dT%H%M%S.%f}"
 
 
 class DataVerified(Message, frozen=True):
@@ -224,6 +327,16 @@ class PeriodEnded(Message, frozen=True):
     close_time: datetime
 
 
+class HoldDue(Message, frozen=True):
+    """A scanner's own timer: see whether full continuity has held on its side."""
+
+
+class EntryLapses(Message, frozen=True):
+    """The broker's own timer: an entry order that is not filled by now expires."""
+
+    order_id: str
+
+
 class FundingDue(Message, frozen=True):
     """The broker's own timer: market time has passed an hour boundary."""
 
@@ -233,6 +346,20 @@ class FundingDue(Message, frozen=True):
 class DayDue(Message, frozen=True):
     """The risk monitor's own timer: a trading day begins."""
 
+    at: datetime
+
+
+class WindowDue(Message, frozen=True):
+    """The risk monitor's own timer: a deadline (five minutes before an intraday window ends), or the end itself."""
+
+    at: datetime
+
+
+class ExitDue(Message, frozen=True):
+    """The risk monitor's own timer: a position is to be closed by now, if it is still open."""
+
+    position_id: str
+    reason: Literal["max_bars", "expired"]
     at: datetime
 
 
@@ -247,16 +374,21 @@ class MeasureContinuity(Message, frozen=True):
 
 
 class ContinuityMeasured(Message, frozen=True):
-    """A scanner's answer. `reading` None: it could not be computed, which rejects the entry."""
+    """A scanner's answer. `reading` None: it could not be computed, which rejects the entry.
+
+    `fifty` is the 50 % rule of the entry bar at this trade.
+    """
 
     setup_id: str
     reading: ContinuityReading | None
+    fifty: FiftyPercentState | None = None
 
 
 class EntryTriggered(Event, frozen=True):
     """A trade went strictly beyond a setup's trigger (or had, before ATLAS could see it: `missed`).
 
-    Ends as a PositionOpened or as exactly one Rejected. `name` is resolved by the side that broke.
+    Ends as a PositionOpened or as exactly one Rejected. `name` is resolved by the side that broke. `context` are the
+    labels of the setup bar, `fifty` the 50 % rule of the entry bar at this trade (None: not measured).
     """
 
     setup: Setup
@@ -268,6 +400,8 @@ class EntryTriggered(Event, frozen=True):
     missed: bool
     rules: str
     version: str
+    context: Context | None = None
+    fifty: FiftyPercentState | None = None
 
     @property
     def key(self) -> str:
@@ -275,8 +409,37 @@ class EntryTriggered(Event, frozen=True):
         return f"triggered:{self.setup.id}"
 
 
+class Judged(Event, frozen=True):
+    """A trigger goes through the gates now: what they look at and no other event tells, for the audit.
+
+    `product` is the one executed, `reference` its price with bid and ask as of it, `ratio` executed ÷ signal price
+    (None: one product). `marks` are the last prices of what is open, `equity`, `available` and `base` (of the daily
+    loss limit) the account in USD as the gates saw it.
+    """
+
+    setup_id: str
+    at: datetime
+    product: str
+    reference: Decimal
+    bid: Decimal | None
+    ask: Decimal | None
+    marks: dict[str, Decimal]
+    equity: Decimal
+    available: Decimal
+    base: Decimal
+    ratio: Decimal | None = None
+
+    @property
+    def key(self) -> str:
+        """The setup's id."""
+        return f"judged:{self.setup_id}"
+
+
 class Rejected(Event, frozen=True):
-    """A trigger that is no trade: the first gate that failed, its value and threshold."""
+    """A trigger that is no trade: the first gate that failed, its value and threshold.
+
+    One that `repeats` says that a setup asked once more: what its trigger became stands, and that is counted.
+    """
 
     setup_id: str
     symbol: str
@@ -292,7 +455,12 @@ class Rejected(Event, frozen=True):
     @property
     def key(self) -> str:
         """The setup's id."""
-        return f"rejected:{self.setup_id}"
+        return f"rejected:{self.setup_id}:again" if self.repeats else f"rejected:{self.setup_id}"
+
+    @property
+    def repeats(self) -> bool:
+        """Whether the setup had triggered before: each does at most once, for ever."""
+        return self.gate == "already_triggered"
 
 
 class Invalidated(Event, frozen=True):
@@ -325,6 +493,21 @@ class CancelOrder(Message, frozen=True):
     order_id: str
 
 
+class MoveOrder(Message, frozen=True):
+    """Ask the broker to give a resting stop another price."""
+
+    order_id: str
+    price: Decimal
+
+
+class Remargin(Message, frozen=True):
+    """Ask the broker to reserve an open position's margin anew, at this leverage; its liquidation price moves."""
+
+    position_id: str
+    leverage: Decimal
+    tier: str
+
+
 class OrderAccepted(Event, frozen=True):
     """The broker holds the order."""
 
@@ -338,7 +521,11 @@ class OrderAccepted(Event, frozen=True):
 
 
 class OrderRejected(Event, frozen=True):
-    """The broker refused the order, e.g. `margin`; nothing was reserved."""
+    """The broker refused the order, e.g. `margin`; nothing was reserved.
+
+    An entry that was accepted and travelled (latency) may still be refused when it reaches the market. `duplicate`
+    answers an id that is finished; that is told to the risk monitor alone.
+    """
 
     order: Order
     at: datetime
@@ -353,7 +540,7 @@ class OrderRejected(Event, frozen=True):
 
 
 class OrderCancelled(Event, frozen=True):
-    """A resting order is gone without a fill."""
+    """A resting order is gone, or what was not filled of it."""
 
     order_id: str
     at: datetime
@@ -365,10 +552,54 @@ class OrderCancelled(Event, frozen=True):
         return f"cancelled:{self.order_id}"
 
 
-class Filled(Event, frozen=True):
-    """An order was filled; with the ledger movements it made and the account after it.
+class OrderExpired(Event, frozen=True):
+    """An entry was not filled in its time: the entry bar is over, or ATLAS was down."""
 
-    `margin` is what is reserved for the position after the fill, `gross` the realised profit of an exit in USD.
+    order_id: str
+    at: datetime
+    reason: str
+
+    @property
+    def key(self) -> str:
+        """The order's id."""
+        return f"expired:{self.order_id}"
+
+
+class StopReached(Event, frozen=True):
+    """A trade has reached a stop, which is a market order now and fills from `due` on: the latency later."""
+
+    order_id: str
+    position_id: str
+    at: datetime
+    due: datetime
+
+    @property
+    def key(self) -> str:
+        """The order's id."""
+        return f"reached:{self.order_id}"
+
+
+class OrderMoved(Event, frozen=True):
+    """A resting order has another price; `count` numbers the moves of this order, from 1."""
+
+    order_id: str
+    position_id: str
+    at: datetime
+    price: Decimal
+    count: int
+
+    @property
+    def key(self) -> str:
+        """The order's id and the count."""
+        return f"moved:{self.order_id}:{self.count}"
+
+
+class Filled(Event, frozen=True):
+    """An order was filled, or a part of it; with the ledger movements it made and the account after it.
+
+    `order` is the order as it stood before: its contracts are those not filled yet, and at most what is open. `margin`
+    is what is reserved for the position after the fill, `gross` the realised profit of an exit in USD. `number` counts
+    the fills of one order from 0.
     """
 
     order: Order
@@ -378,11 +609,17 @@ class Filled(Event, frozen=True):
     margin: Decimal
     gross: Decimal = Decimal(0)
     liquidation: Decimal | None = None
+    number: int = 0
 
     @property
     def key(self) -> str:
-        """The order's id."""
-        return f"filled:{self.order.id}"
+        """The order's id, and the count from the second fill on."""
+        return f"filled:{self.order.id}:{self.number}" if self.number else f"filled:{self.order.id}"
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing of the order is left."""
+        return self.fill.contracts == self.order.contracts
 
 
 class FundingPaid(Event, frozen=True):
@@ -401,6 +638,46 @@ class FundingPaid(Event, frozen=True):
     def key(self) -> str:
         """Position and hour."""
         return f"funding:{self.position_id}:{self.at:%Y%m%dT%H%M}"
+
+
+class Remargined(Event, frozen=True):
+    """The margin of an open position was reserved anew (the leverage step); `margin` is what is reserved now, USD."""
+
+    position_id: str
+    symbol: str
+    at: datetime
+    leverage: Decimal
+    tier: str
+    margin: Decimal
+    liquidation: Decimal | None
+    legs: tuple[Leg, ...]
+    account: AccountState
+
+    @property
+    def key(self) -> str:
+        """Position and instant."""
+        return f"remargined:{self.position_id}:{self.at:%Y%m%dT%H%M%S}"
+
+
+class TermsSet(Event, frozen=True):
+    """What gates and money go by from here on: the rules, and the products as listed.
+
+    Told when they change, and with `started` when a process begins: only halts by a person or the daily loss outlive
+    the one before. `fingerprint` is that of the rules and `digest` that of all of it, as they were when it was told:
+    a later version may know more of both.
+    """
+
+    at: datetime
+    rules: Rules
+    products: tuple[Product, ...]
+    fingerprint: str
+    digest: str
+    started: bool = False
+
+    @property
+    def key(self) -> str:
+        """The instant and the digest."""
+        return f"terms:{self.at:%Y%m%dT%H%M%S}:{self.digest}"
 
 
 class AccountOpened(Event, frozen=True):
@@ -470,7 +747,7 @@ class DayStarted(Event, frozen=True):
 
 
 class Halt(Message, frozen=True):
-    """Stop entries. `source` person, feed, drift, database, disk or supervisor; each lifts only its own."""
+    """Stop entries. `source` person, feed, drift, database, disk, disk_space or supervisor; each lifts only its own."""
 
     source: str
     reason: str
@@ -518,6 +795,19 @@ class HaltChanged(Event, frozen=True):
         return f"halts:{self.count}"
 
 
+class CommandBegun(Event, frozen=True):
+    """A command is under way: what it is doing, for the row it came from."""
+
+    command_id: int
+    at: datetime
+    result: str
+
+    @property
+    def key(self) -> str:
+        """The command's row."""
+        return f"command:{self.command_id}:begun"
+
+
 class CommandDone(Event, frozen=True):
     """What a command did, for the row it came from."""
 
@@ -559,6 +849,27 @@ class Alert(Event, frozen=True):
     def key(self) -> str:
         """Kind and name."""
         return f"alert:{self.kind}:{self.name}"
+
+
+class NightAudited(Event, frozen=True):
+    """A recorded day was replayed and compared with what was committed of it, in a process of its own.
+
+    `day` is the UTC day recorded, `at` when the audit ended. `differences` counts the events that differ or that only
+    one of the two has, `first` says in words which came first, `note` what could not be replayed.
+    """
+
+    day: date
+    at: datetime
+    inputs: int
+    events: int
+    differences: int
+    first: str = ""
+    note: str = ""
+
+    @property
+    def key(self) -> str:
+        """The day."""
+        return f"night_audit:{self.day.isoformat()}"
 
 
 class Flush(Message, frozen=True):
@@ -616,15 +927,17 @@ class DeadLetter(Message, frozen=True):
 
 
 Input = Union[  # noqa: UP007  msgspec builds its decoder from a Union of classes
-    Trades, MarketTime, History, HistoryFailed, Gap, Snapshot, FeedUp, FeedDown, ProductsListed,
+    Trades, Missed, Depth, MarketTime, History, HistoryFailed, Gap, Snapshot, FeedUp, FeedDown, ProductsListed,
     Halt, Resume, Flatten, ClosePosition,
 ]  # fmt: skip
 AnyMessage = Union[  # noqa: UP007  as above
-    Input, Traded, LoadHistory, Quote, BarClosed, LateTrade, SetupsReplaced, DataVerified, PeriodEnded, FundingDue,
-    DayDue, MeasureContinuity, ContinuityMeasured,
-    EntryTriggered, Rejected, Invalidated, PlaceOrder, CancelOrder, OrderAccepted, OrderRejected, OrderCancelled,
-    Filled, FundingPaid, AccountOpened, PositionOpened, PositionChanged, PositionClosed, DayStarted, HaltChanged,
-    CommandDone, Alert, Flush, OutboxReady, Pulse, Pulsed, Crashed, Retired, Fatal, DeadLetter,
+    Input, Traded, SettlingBegun, SettlingEnded, LoadHistory, Quote, BarClosed, LateTrade, SetupsReplaced,
+    DataVerified, PeriodEnded, FundingDue, DayDue, WindowDue, ExitDue, HoldDue, MeasureContinuity, ContinuityMeasured,
+    ContinuityFlipped, ContinuityHeld,
+    EntryTriggered, Rejected, Invalidated, PlaceOrder, CancelOrder, MoveOrder, Remargin, OrderAccepted, OrderRejected,
+    OrderCancelled, OrderExpired, StopReached, OrderMoved, Filled, FundingPaid, Remargined, TermsSet, Judged,
+    AccountOpened, PositionOpened, PositionChanged, PositionClosed, DayStarted, HaltChanged, EntryLapses, CommandBegun,
+    CommandDone, Alert, NightAudited, Flush, OutboxReady, Pulse, Pulsed, Crashed, Retired, Fatal, DeadLetter,
 ]  # fmt: skip
 
 _encoder = msgspec.json.Encoder(decimal_format="string", order="deterministic")

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from actors.messages import FeedDown, FeedUp, History, HistoryFailed, ProductsListed
+from actors.messages import FeedDown, FeedUp, History, HistoryFailed, Missed, ProductsListed
 from actors.runtime.dispatch import Dispatch
 from atlas.errors import ExchangeError
 
@@ -18,12 +18,13 @@ _log = logging.getLogger(__name__)
 class CoreAddress:
     """The core by name: what is told to it is one numbered input.
 
-    Notes which products have their first history, and in `feed` whether the feed is up, as health shows it.
+    Notes which products have their first history, with `settles` whether what was missed while ATLAS was down is there,
+    and in `feed` whether the feed is up, as health shows it.
     """
 
-    def __init__(self, core: Dispatch, symbols: Sequence[str]) -> None:
+    def __init__(self, core: Dispatch, symbols: Sequence[str], *, settles: bool = False) -> None:
         self._core = core
-        self._missing = {*symbols, ProductsListed.__name__}
+        self._missing = {*symbols, ProductsListed.__name__} | ({Missed.__name__} if settles else set())
         self._failures: dict[str, str] = {}
         self._changed = threading.Condition()
         self.feed = "down: not connected yet"
@@ -37,10 +38,12 @@ class CoreAddress:
         elif isinstance(message, FeedDown):
             self.feed = f"down: {message.reason}"
             _log.warning("the feed is down: %s", message.reason)
-        elif isinstance(message, History | HistoryFailed | ProductsListed):
+        elif isinstance(message, History | HistoryFailed | ProductsListed | Missed):
             with self._changed:
                 if isinstance(message, HistoryFailed):
                     self._failures[message.symbol] = message.reason
+                elif isinstance(message, Missed):
+                    self._missing -= {Missed.__name__} if message.last else set()
                 else:
                     self._missing.discard(getattr(message, "symbol", ProductsListed.__name__))
                 self._changed.notify_all()
@@ -55,17 +58,21 @@ class CoreAddress:
 
 
 class HistoryGate:
-    """Lets the feed start only when the history is with the core: no trade is then seen without its bars."""
+    """Lets the feed start only when the history is with the core: no trade is then seen without its bars.
+
+    With `waits` False it lets it start at once: REST is known to be down, and what is open needs the trades.
+    """
 
     name = "history gate"
     actors: Sequence[str] = ()
 
-    def __init__(self, address: CoreAddress) -> None:
-        self._address = address
+    def __init__(self, address: CoreAddress, *, waits: bool = True) -> None:
+        self._address, self._waits = address, waits
 
     def start(self, timeout: float) -> None:
         """Wait for the first history of every product. Raises ExchangeError."""
-        self._address.wait_for_history(timeout)
+        if self._waits:
+            self._address.wait_for_history(timeout)
 
     def stop(self, timeout: float) -> bool:
         """Nothing to stop."""
@@ -80,12 +87,16 @@ class HistoryGate:
 
 
 class Ticker:
-    """A thread that does something every so many seconds, or sooner when `wake` returns early; faults are logged."""
+    """A thread that does something every so many seconds; faults are logged.
+
+    One that is not `waited_for` is not to be waited for at the end either: it has nothing to lose.
+    """
 
     actors: Sequence[str] = ()
 
-    def __init__(self, name: str, every: float, action: Callable[[], None]) -> None:
+    def __init__(self, name: str, every: float, action: Callable[[], None], *, waited_for: bool = True) -> None:
         self.name = name
+        self._waited_for = waited_for
         self._every, self._action = every, action
         self._ending = threading.Event()
         self._thread: threading.Thread | None = None
@@ -98,9 +109,10 @@ class Ticker:
     def stop(self, timeout: float) -> bool:
         """End after the action under way; return whether it has."""
         self._ending.set()
-        if self._thread is not None:
-            self._thread.join(timeout)
-        return self._thread is None or not self._thread.is_alive()
+        if self._thread is None or not self._waited_for:
+            return True
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
 
     def pulse(self, number: int) -> None:
         """It holds no actor."""

@@ -13,6 +13,7 @@ from actors.feed import Feed
 from actors.feed_reader import LineOptions, SocketLine
 from actors.feed_state import FeedOptions, FeedState, subscriptions
 from actors.history import HistoryActor, HistoryState, Market, closed_wanted
+from actors.history_missed import Downtime
 from actors.runtime.behaviour import Role
 from actors.runtime.core import Core
 from actors.runtime.policy import Policy
@@ -44,25 +45,34 @@ def history_role(
     settings: Settings,
     connect: Callable[[], Market],
     keep: Callable[[tuple[Product, ...]], None],
+    known: dict[str, Product],
     jitter: Jitter,
+    down: Downtime | None = None,
 ) -> Role[Any]:
-    """Return the role that asks REST; `connect` makes its client on its own thread, `keep` caches each listing."""
-    wanted = closed_wanted(frames_needed(settings.rules().strat))
+    """Return the role that asks REST; `connect` makes its client on its own thread, `keep` caches each listing.
+
+    `known` is the listing an earlier run had: what has changed since is told. `down` is what is to be settled first.
+    """
+    exchange = settings.exchange
+    rules = settings.rules()
+    wanted = closed_wanted(frames_needed(rules.strat, full=rules.alerts.full_continuity))
 
     def make(state: HistoryState) -> HistoryActor:
-        return HistoryActor(settings.exchange.products, wanted, connect, jitter=jitter, keep=keep, state=state)
+        return HistoryActor(
+            exchange.watched, wanted, connect, jitter=jitter, keep=keep, expiry_days=exchange.expiry_days, state=state
+        )
 
-    return Role(
-        name="history", make=make, state=HistoryState(), policy=Policy(limit=10, window=300, action="exit"), tail=0
-    )
+    policy = Policy(limit=10, window=300, action="exit")
+    return Role(name="history", make=make, state=HistoryState(known=known, down=down), policy=policy, tail=0)
 
 
 def feed_role(settings: Settings, post: Post, core: Core, jitter: Jitter) -> Role[Any]:
     """Return the role of the websocket. In compressed time its reader waits for feed and core to catch up."""
-    exchange, feed = settings.exchange, settings.feed
+    exchange, feed, fills = settings.exchange, settings.feed, settings.rules().fills
+    booked = exchange.products if fills.model == "depth" else ()
     line = SocketLine(
         exchange.ws_url,
-        subscriptions(exchange.products),
+        subscriptions(exchange.watched, booked),
         lambda message: post.send("feed reader", "feed", message),
         clock=utc_now,
         monotonic=wall_seconds,
@@ -77,7 +87,9 @@ def feed_role(settings: Settings, post: Post, core: Core, jitter: Jitter) -> Rol
     )
     return Role(
         name="feed",
-        make=lambda state: Feed(exchange.products, line, jitter=jitter, options=options, state=state),
+        make=lambda state: Feed(
+            exchange.watched, line, jitter=jitter, options=options, booked=booked, levels=fills.levels, state=state
+        ),
         state=FeedState(),
         policy=Policy(limit=10, window=300, action="exit"),
     )

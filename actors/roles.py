@@ -3,7 +3,7 @@
 Used by the live system, by replay and by `atlas scan`: the same roles wherever the core runs.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -15,7 +15,7 @@ from actors.route import BROKER, ENTRY, RISK, SCANNER
 from actors.runtime.behaviour import Behaviour, Role
 from actors.runtime.policy import Policy
 from actors.scanner import Scanner
-from actors.scanner_frames import ScannerState
+from actors.scanner_frames import Remembered, ScannerState
 from atlas.rules import Rules
 
 SCANNER_POLICY = Policy(limit=3, window=300, action="retire")
@@ -33,11 +33,12 @@ class Decider(msgspec.Struct, frozen=True):
 
 
 class CoreStates(msgspec.Struct):
-    """What the behaviours begin with; scanners begin empty, their bars come from history."""
+    """What the behaviours begin with; scanners begin with what is `remembered`, their bars come from history."""
 
     broker: BrokerState = msgspec.field(default_factory=BrokerState)
     risk: RiskState = msgspec.field(default_factory=RiskState)
     entry: EntryState = msgspec.field(default_factory=EntryState)
+    remembered: dict[str, Remembered] = {}
 
 
 def core_roles(decider: Decider, states: CoreStates | None = None) -> list[Role[Any]]:
@@ -59,16 +60,19 @@ def core_roles(decider: Decider, states: CoreStates | None = None) -> list[Role[
         Role(name=BROKER, make=broker, state=states.broker, policy=MONEY_POLICY),
         Role(name=RISK, make=risk, state=states.risk, policy=MONEY_POLICY),
         Role(name=ENTRY, make=entry, state=states.entry, policy=ENTRY_POLICY),
-        *_scanners(rules, decider.symbols),
+        *_scanners(rules, decider.symbols, states.remembered),
     ]
 
 
-def _scanners(rules: Rules, symbols: Iterable[str]) -> list[Role[Any]]:
+def _scanners(rules: Rules, symbols: Iterable[str], remembered: Mapping[str, Remembered]) -> list[Role[Any]]:
     def role(symbol: str) -> Role[ScannerState]:
-        def make(state: ScannerState) -> Behaviour[ScannerState]:
-            return Scanner(symbol, rules.strat, state)
+        signals = symbol not in rules.signal_products
 
-        first = Scanner(symbol, rules.strat).state
+        def make(state: ScannerState) -> Behaviour[ScannerState]:
+            return Scanner(symbol, rules.strat, state, signals=signals, alerts=rules.alerts)
+
+        known = remembered.get(symbol)
+        first = Scanner(symbol, rules.strat, signals=signals, alerts=rules.alerts, remembered=known).state
         return Role(name=SCANNER + symbol, make=make, state=first, policy=SCANNER_POLICY)
 
     return [role(symbol) for symbol in symbols]

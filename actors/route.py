@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from actors.messages import (
     ClosePosition,
+    Depth,
     FeedDown,
     FeedUp,
     Flatten,
@@ -18,13 +19,17 @@ from actors.messages import (
     HistoryFailed,
     MarketTime,
     Message,
+    Missed,
     ProductsListed,
     Resume,
+    SettlingBegun,
+    SettlingEnded,
     Snapshot,
     Traded,
     Trades,
 )
 from actors.runtime.inputs import Step
+from atlas.market.guess import walk_missed
 
 SCANNER, BROKER, RISK, ENTRY = "scanner:", "paper_broker", "risk_monitor", "entry_monitor"
 
@@ -32,26 +37,49 @@ SCANNER, BROKER, RISK, ENTRY = "scanner:", "paper_broker", "risk_monitor", "entr
 def route(message: Message) -> Iterator[Step]:
     """Return the deliveries of one input. Raises TypeError for a message that is no input."""
     match message:
-        case Trades(symbol=symbol, ticks=ticks, source=source):
+        case Trades(symbol=symbol, ticks=ticks, source=source, guess=guess):
             scanner = SCANNER + symbol
             for tick in ticks:
-                traded = Traded(symbol, tick, source)
+                traded = Traded(symbol, tick, source, guess)
                 yield Step(tick.time, scanner, traded)
                 yield Step(None, BROKER, traded)
                 yield Step(None, RISK, traded)
                 yield Step(None, ENTRY, traded)
+        case Missed():
+            yield from _missed(message)
         case MarketTime(at=at):
             yield Step(at, RISK, message)
+        case Depth():
+            yield Step(None, BROKER, message)
         case History(symbol=symbol, as_of=as_of):
             yield Step(as_of, SCANNER + symbol, message)
+            yield Step(None, BROKER, message)
         case Snapshot(symbol=symbol, at=at):
             yield Step(at, SCANNER + symbol, message)
         case Gap(symbol=symbol) | HistoryFailed(symbol=symbol):
             yield Step(None, SCANNER + symbol, message)
-        case FeedUp() | FeedDown() | ProductsListed():
+        case FeedUp() | FeedDown():
             yield Step(None, BROKER, message)
             yield Step(None, RISK, message)
+        case ProductsListed(products=products):
+            yield Step(None, BROKER, message)
+            yield Step(None, RISK, message)
+            for product in products:
+                yield Step(None, SCANNER + product.id, ProductsListed((product,)))
         case Halt() | Resume() | Flatten() | ClosePosition():
             yield Step(None, RISK, message)
         case _:
             raise TypeError(f"{type(message).__name__} is no input of the core")
+
+
+def _missed(message: Missed) -> Iterator[Step]:
+    """What was missed concerns what is open: setups that broke meanwhile are found by the scanners, as missed."""
+    for to in (BROKER, RISK):
+        yield Step(None, to, SettlingBegun(message.since, tuple(message.candles)))
+    for symbol, tick, guess in walk_missed(message.candles, message.after, message.until):
+        traded = Traded(symbol, tick, "candles", guess)
+        yield Step(tick.time, BROKER, traded)
+        yield Step(None, RISK, traded)
+    ended = SettlingEnded(message.until, message.last)
+    yield Step(message.until, BROKER, ended)
+    yield Step(None, RISK, ended)

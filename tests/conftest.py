@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from db.embedded import EmbeddedServer
@@ -26,6 +27,11 @@ TEMPLATE = "template_migrated"
 _run_dir = pytest.StashKey[Path]()
 _run_lock = pytest.StashKey[int]()
 _numbers = itertools.count(1)
+
+settings.register_profile(
+    "unhurried", parent=settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)  # no test depends on how fast the machine is at the moment
+settings.load_profile("unhurried")
 
 
 # -- the shared folder ------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from actors.alerter_embeds import GREEN, GREY, ORANGE, RED, compose, cut, length
 from actors.alerter_outbox import Notice
-from atlas.money.book import Position
+from atlas.money.book import Position, SignalSource
 from atlas.strat.setup import ContinuityReading
 from db.notices import entry_notice, exit_notice
 from tests.fakes.discord_server import embed_fault
@@ -40,6 +40,23 @@ def closed(**changes: Any) -> Position:
 
 def fields(embed: dict[str, Any]) -> dict[str, str]:
     return {field["name"]: field["value"] for field in embed["fields"]}
+
+
+def test_an_entry_by_another_products_signal_says_whose_and_shows_the_trigger_translated() -> None:
+    source = SignalSource(
+        symbol="BTC-USD", price=Decimal(59960), ratio=Decimal("1.000834"), trigger=Decimal("59958.5"),
+        stop=Decimal(59350), target=Decimal(61149), invalidation=Decimal(59350), translated_trigger=Decimal(60010),
+    )  # fmt: skip
+    position = msgspec.structs.replace(LONG, signal=source)
+    embed = compose(notice("entry", {**entry_notice(position), "trigger": "59958.5"}), "paper")
+    assert fields(embed)["Trigger → entry"] == "60,010 → 60,012.35"
+    assert fields(embed)["Signal"] == "BTC-USD 59,958.5 × 1.0008"
+
+
+@pytest.mark.parametrize("kind", ["listing", "expiry"])
+def test_news_of_a_listing_is_a_warning(kind: str) -> None:
+    embed = compose(notice(kind, {"at": NOW.isoformat(), "text": "BIP expires tomorrow"}), "paper")
+    assert (embed["color"], embed["description"]) == (ORANGE, "BIP expires tomorrow")
 
 
 def test_an_entry_says_what_a_strat_trader_reads() -> None:
@@ -133,3 +150,9 @@ def test_whatever_is_written_discord_takes_it(kind: str, text: str, name: str) -
     }
     embed = compose(notice(kind, payload, key=name), "paper")
     assert embed_fault({"embeds": [embed]}) is None
+
+
+def test_an_exit_says_that_it_was_settled_later_and_what_is_doubtful_about_it() -> None:
+    settled = closed(exit_reason="stop", filled_while_down=True, ambiguous=True)
+    shown = fields(compose(notice("exit", exit_notice(settled)), "paper"))
+    assert shown["Reason"] == "stop, while ATLAS was down, ambiguous: stop and target in one candle"

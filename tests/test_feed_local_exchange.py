@@ -4,6 +4,7 @@ import threading
 import time
 from datetime import timedelta
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from actors.feed import Feed
 from actors.feed_reader import LineOptions, SocketLine
 from actors.feed_state import FeedOptions, FeedState, subscriptions
-from actors.messages import FeedDown, FeedUp, Gap, MarketTime, Snapshot, Trades
+from actors.messages import Depth, FeedDown, FeedUp, Gap, MarketTime, Snapshot, Trades
 from actors.runtime.behaviour import Role
 from actors.runtime.post import Post, Sink
 from actors.runtime.threads import OwnThread, utc_now
@@ -21,6 +22,7 @@ from atlas.exchange.local import ExchangeOptions, LocalExchange, listed, read_ma
 BTC, BIP = "BTC-USD", "BIP-20DEC30-CDE"
 MINUTES = 600
 PATIENCE = 60.0
+LEVELS = 5
 
 
 def candles(path: Path, first: int, price: int) -> Path:
@@ -35,7 +37,7 @@ def candles(path: Path, first: int, price: int) -> Path:
     return path
 
 
-def play(tmp_path: Path, speed: float) -> list[Any]:
+def play(tmp_path: Path, speed: float, booked: tuple[str, ...] = ()) -> list[Any]:
     """Play both files to a feed as `atlas demo` does; return what the core was sent."""
     first = 1_893_456_000  # 2030-01-01
     files = [(candles(tmp_path / "btc.csv", first, 50_000), listed([BTC])[0]),
@@ -47,7 +49,7 @@ def play(tmp_path: Path, speed: float) -> list[Any]:
     with LocalExchange(read_market(files), options) as exchange:
         line = SocketLine(
             exchange.ws_url,
-            subscriptions([BTC, BIP]),
+            subscriptions([BTC, BIP], booked),
             lambda message: post.send("reader", "feed", message),
             clock=utc_now,
             monotonic=time.monotonic,
@@ -55,7 +57,10 @@ def play(tmp_path: Path, speed: float) -> list[Any]:
         )
 
         def make(state: FeedState) -> Feed:
-            return Feed([BTC, BIP], line, jitter=lambda: 0.5, options=FeedOptions(clock="venue"), state=state)
+            options = FeedOptions(clock="venue")
+            return Feed(
+                [BTC, BIP], line, jitter=lambda: 0.5, options=options, booked=booked, levels=LEVELS, state=state
+            )
 
         actor = OwnThread(Role(name="feed", make=make, state=FeedState()), post)
         actor.start(timeout=PATIENCE)
@@ -129,3 +134,42 @@ def test_two_plays_of_one_file_give_the_core_the_same_trades_and_times(played: l
     shorter = min(len(ours), len(theirs))
     assert ours[:shorter] == theirs[:shorter]
     assert abs(len(ours) - len(theirs)) <= 5
+
+
+@pytest.fixture(scope="module")
+def with_books(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
+    """One play of both files, with the order book of one of them."""
+    return play(tmp_path_factory.mktemp("with_books"), 50_000, (BIP,))
+
+
+def test_the_book_of_what_is_traded_comes_right_before_its_trades(with_books: list[Any]) -> None:
+    assert of(with_books, Depth, BTC) == []
+    found = 0
+    for earlier, later in pairwise(with_books):
+        if isinstance(earlier, Depth):
+            assert isinstance(later, Trades)
+            assert (later.symbol, later.source) == (BIP, "feed")
+            found += 1
+    assert found > 100
+
+
+def test_every_book_is_sorted_whole_and_not_crossed(with_books: list[Any]) -> None:
+    for depth in of(with_books, Depth, BIP):
+        bids, asks = depth.book.bids, depth.book.asks
+        assert len(bids) == len(asks) == LEVELS
+        assert not depth.book.crossed
+        assert [level.price for level in bids] == sorted((level.price for level in bids), reverse=True)
+        assert [level.price for level in asks] == sorted(level.price for level in asks)
+        assert min(level.size for level in (*bids, *asks)) > 0
+
+
+def test_a_book_is_told_only_when_its_best_levels_have_changed(with_books: list[Any]) -> None:
+    books = [depth.book for depth in of(with_books, Depth, BIP)]
+    assert all(earlier != later for earlier, later in pairwise(books))
+
+
+def test_the_trades_are_the_same_with_and_without_books(played: list[Any], with_books: list[Any]) -> None:
+    for symbol in (BTC, BIP):
+        ids = [[tick.trade_id for trades in of(one, Trades, symbol) for tick in trades.ticks if trades.source == "feed"]
+               for one in (played, with_books)]  # fmt: skip
+        assert ids[0] == ids[1]

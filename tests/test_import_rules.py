@@ -30,8 +30,15 @@ DB_MAY_IMPORT = ("actors.messages", "actors.alerter_outbox")
 DOMAIN_LIBRARIES = frozenset(sys.stdlib_module_names) | {"numpy", "msgspec"}
 MEETING_PLACES = ("actors.messages", "actors.route", "actors.runtime")
 """What every behaviour may import: the messages, the names to send them to, and what runs it."""
-COMPOSERS = ("actors", "actors.system", "actors.roles", "actors.outer_roles")
+COMPOSERS = (
+    "actors", "actors.system", "actors.system_states", "actors.system_upkeep", "actors.roles", "actors.outer_roles",
+    "actors.past_market", "actors.night_compare",
+)  # fmt: skip
 """What puts behaviours together; `roles` is the part of the system that replay shares."""
+KNOW_THE_DATABASE = (
+    "actors.journal", "actors.system", "actors.system_states", "actors.system_commands", "actors.system_upkeep",
+    "actors.night_compare",
+)  # fmt: skip
 CLOCK_READERS = ("atlas.exchange", "atlas.cli", "actors.runtime")
 DRAWERS_OF_LOTS = (*CLOCK_READERS, "actors.system")
 """The system hands the actors that talk to the world their jitter."""
@@ -167,7 +174,7 @@ def broken_by_import(source: Source, imported: Import, modules: Set[str]) -> Ite
     if within(target, "pykka") and not within(module, "actors.runtime", "actors.system"):
         yield f"{what}: Pykka is imported in actors.runtime and actors.system only"
     if within(module, "actors"):
-        if within(target, "db") and module not in ("actors.journal", "actors.system"):
+        if within(target, "db") and module not in KNOW_THE_DATABASE:
             yield f"{what}: of the actors only the journal and system.py import db"
         if within(target, "web"):
             yield f"{what}: actors never import web"

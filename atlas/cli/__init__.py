@@ -19,6 +19,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "setups": ("atlas.cli.setups:setups", "The setups the bars of a candle file give."),
     "replay": ("atlas.cli.replay:replay", "Play a recording again in virtual time."),
     "report": ("atlas.cli.report:report", "Trades, rejections and results of an account."),
+    "night-audit": ("atlas.cli.night_audit:night_audit", "Replay a recorded day and compare it with what was decided."),
+    "audit": ("atlas.cli.audit:audit", "Recompute an account from its events and compare."),
     "status": ("atlas.cli.status:status", "Is the daemon up, and how is it?"),
     "positions": ("atlas.cli.status:positions", "Open positions."),
     "halt": ("atlas.cli.control:halt", "Stop entries; exits go on."),

@@ -1,6 +1,6 @@
 """The part of `atlas doctor` that asks the exchange: REST and websocket, clock, products against the built-in table."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from atlas.cli.findings import Finding, fault, ok, refused, warning
 from atlas.cli.output import number
-from atlas.errors import AtlasError, ExchangeError
-from atlas.market.products import KNOWN
+from atlas.errors import AtlasError, ExchangeError, UnknownProduct
+from atlas.market.products import KNOWN, expiry_of
 
 if TYPE_CHECKING:
     from atlas.config import Settings
@@ -38,11 +38,16 @@ def examine_exchange(settings: "Settings", connect: Callable[[], "Rest"]) -> Ite
         yield ok("exchange", f"{settings.exchange.rest_url} answers within {(after - before).total_seconds():.2f} s")
         yield _clock(settings, before, theirs, after)
         yield _websocket(settings.exchange.ws_url, settings.exchange.rest_timeout_seconds)
-        for product_id in dict.fromkeys(settings.exchange.products):
+        listed: dict[str, Product] = {}
+        for product_id in settings.exchange.watched:
             try:
-                yield compare(rest.product(product_id))
+                listed[product_id] = product = rest.product(product_id)
             except AtlasError as error:
                 yield refused(f"product {product_id}", error)
+            else:
+                yield compare(product)
+                yield from _expiry(product, theirs, settings.exchange.expiry_days)
+        yield from _signal_products(settings.exchange.signal_products, listed)
 
 
 def _clock(settings: "Settings", before: datetime, theirs: datetime, after: datetime) -> Finding:
@@ -88,6 +93,10 @@ def compare(product: "Product") -> Finding:
     """
     check = f"product {product.id}"
     said = f"tick {number(product.tick)}, contract {number(product.contract_size)} {product.underlying}"
+    if product.suspended:
+        return warning(check, f"{said}; trading is suspended ({product.suspended}): no entries, no exits meanwhile")
+    if not product.session_open:
+        return warning(check, f"{said}; its session is closed, so no entries until it opens")
     known = KNOWN.get(product.id)
     if known is None:
         return ok(check, f"{said}; not in the built-in table, so only known while the exchange lists it")
@@ -96,16 +105,43 @@ def compare(product: "Product") -> Finding:
         for name, listed, expected, agrees in _compared(product)
         if not agrees
     ]
+    if known.kind == "future" and product.expiry != expiry_of(product.id):
+        differing.append(f"expiry {product.expiry:%Y-%m-%d %H:%M} UTC (its id: {expiry_of(product.id):%Y-%m-%d %H:%M})")
     if differing:
         return warning(
             check,
             f"the listing has {', '.join(differing)}: it is what ATLAS trades by; bring atlas/market/products.py up to "
             "date for backtests without a listing",
         )
-    if not product.session_open:
-        return warning(check, f"{said}; its session is closed, so no entries until it opens")
     assumed = ", a tick the local exchange has made up" if product.tick_assumed else ""
     return ok(check, f"{said}{assumed}; as in the built-in table")
+
+
+def _expiry(product: "Product", now: datetime, days: int) -> Iterator[Finding]:
+    """Yield a warning where the product expires soon, an error where it has."""
+    from atlas.market.listing_changes import expiry_warning
+
+    check = f"expiry of {product.id}"
+    if product.expiry is not None and now >= product.expiry:
+        text = f"it expired at {product.expiry:%Y-%m-%d %H:%M} UTC: put the one that follows it into exchange.products"
+        yield fault(check, text, UnknownProduct.exit_code)
+    elif (soon := expiry_warning(product, now, days)) is not None:
+        yield warning(check, soon)
+
+
+def _signal_products(pairs: Mapping[str, str], listed: Mapping[str, "Product"]) -> Iterator[Finding]:
+    """Yield whether the two products of each pair belong together (lesson 53)."""
+    from atlas.market.signal_pairs import verify
+
+    for executed, signal in pairs.items():
+        check = f"signals of {executed}"
+        try:
+            verify({executed: signal}, listed)
+        except AtlasError as error:
+            yield refused(check, error)
+        else:
+            both = listed[signal].underlying
+            yield ok(check, f"from {signal}, also of {both}; entries and exits are at the prices of {executed}")
 
 
 def _compared(product: "Product") -> Iterator[tuple[str, Decimal, Decimal, bool]]:

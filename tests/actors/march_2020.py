@@ -65,6 +65,10 @@ class March:
 
     def play(self, played_by: Rules) -> list[Any]:
         """The events of the four days, in order; raises AssertionError if a behaviour raised or a message was lost."""
+        return [event for batch in self.batches(played_by) for event in batch.events]
+
+    def batches(self, played_by: Rules) -> list[EventBatch]:
+        """The same, input by input, as the journal is told them."""
         journal, supervisor, post = Sink(), Sink(), Post()
         for name, sink in ((JOURNAL, journal), (SUPERVISOR, supervisor), ("history", Sink())):
             post.bind(name, sink)
@@ -83,7 +87,7 @@ class March:
         assert not supervisor.messages
         assert core.failed is None
         assert all(isinstance(message, EventBatch) for message in journal.messages)
-        return [event for batch in journal.messages for event in batch.events]
+        return journal.messages
 
     def _history(self, played_by: Rules) -> History:
         frames = []

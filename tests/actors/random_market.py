@@ -46,7 +46,7 @@ MOVES = (-1900, -400, -400, -150, -20, 0, 20, 150, 400, 400, 1900)
 
 def frame_bars(timeframe: str, printed: Iterable[tuple[datetime, Decimal]], as_of: datetime) -> FrameBars:
     """What REST has of one timeframe: the bars before noon, and those of all that printed up to `as_of`."""
-    closed: list[Bar] = list(BEFORE[timeframe])
+    closed: list[Bar] = list(BEFORE.get(timeframe, ()))
     forming: FormingBar | None = None
     for at, price in sorted(printed, key=lambda trade: trade[0]):
         if at > as_of:

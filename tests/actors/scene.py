@@ -101,7 +101,7 @@ def history(
 
 
 class Scene:
-    """A core that has started: account opened, history taken, feed up and joined, market time noon.
+    """A core that has started: account opened, history taken, feed up and joined, market time `begin`.
 
     `trade` plays one trade. `sent` and `events` look up what came of it, by type.
     """
@@ -118,20 +118,21 @@ class Scene:
         kit: Kit | None = None,
         frames: tuple[FrameBars, ...] | None = None,
         joined: bool = True,
+        begin: datetime = NOON,
     ) -> None:
         self.rules = rules
         self.inputs: list[Any] = []
         self.kit = kit or Kit(self.roles(rules, symbols, states), route, outside=["history"])
         self._trade_id = 0
-        self.run(MarketTime(NOON))
+        self.run(MarketTime(begin))
         self.run(ProductsListed(tuple(products or (product(symbol) for symbol in symbols))))
         for symbol in symbols:
-            told = history(NOON, closed or {"1h": bars(rows)}, rules=rules, symbol=symbol)
-            self.run(told if frames is None else History(symbol, NOON, frames))
-        self.run(FeedUp(NOON))
+            told = history(begin, closed or {"1h": bars(rows)}, rules=rules, symbol=symbol)
+            self.run(told if frames is None else History(symbol, begin, frames))
+        self.run(FeedUp(begin))
         if joined:
             for symbol in symbols:
-                self.run(Snapshot(symbol, NOON, None))
+                self.run(Snapshot(symbol, begin, None))
 
     @staticmethod
     def roles(rules: Rules, symbols: Sequence[str] = (BIP,), states: CoreStates | None = None) -> list[Role[Any]]:

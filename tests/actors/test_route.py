@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 
 from actors.messages import (
+    Depth,
     EntryTriggered,
     FeedUp,
     FrameBars,
@@ -22,7 +23,8 @@ from actors.messages import (
 )
 from actors.route import route
 from atlas.market.bar import Tick
-from tests.actors.scene import BIP, NOON, REVERSAL, Scene, at, bars, history
+from atlas.money.depth import Book
+from tests.actors.scene import BIP, NOON, REVERSAL, Scene, at, bars, history, product
 
 SCANNER = f"scanner:{BIP}"
 
@@ -41,12 +43,13 @@ def test_each_trade_goes_to_scanner_broker_risk_monitor_and_entry_monitor_before
     ("message", "to"),
     [
         (MarketTime(NOON), ["risk_monitor"]),
-        (history(NOON, {}), [SCANNER]),
+        (history(NOON, {}), [SCANNER, "paper_broker"]),
+        (Depth(BIP, NOON, Book()), ["paper_broker"]),
         (HistoryFailed(BIP, "503"), [SCANNER]),
         (Snapshot(BIP, NOON, None), [SCANNER]),
         (Gap(BIP, None, "lost"), [SCANNER]),
         (FeedUp(NOON), ["paper_broker", "risk_monitor"]),
-        (ProductsListed(()), ["paper_broker", "risk_monitor"]),
+        (ProductsListed((product(),)), ["paper_broker", "risk_monitor", SCANNER]),
         (Halt("person", "lunch"), ["risk_monitor"]),
     ],
 )

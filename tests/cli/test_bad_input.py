@@ -65,7 +65,8 @@ CASES = {
     "--set of a wrong value": Case("status --set web.port=http", 78, ("`web.port` = 'http'", "integer")),
     "exchange out of reach": Case(f"run --set exchange.rest_url={NOWHERE}", 69, ("127.0.0.1:1", "exchange.rest_url")),
     "database out of reach": Case(
-        "run", 69, ("nowhere on 127.0.0.1:1", "mend the URL"), {"ATLAS_DATABASE_URL": NO_DATABASE}
+        "run", 69, ("nowhere on 127.0.0.1:1", "mend the URL"),
+        {"ATLAS_DATABASE_URL": NO_DATABASE, "ATLAS_DATABASE__WAIT_SECONDS": "0"},
     ),
     "database of another make": Case(
         "status", 78, ("mysql://", "needs Postgres"), {"ATLAS_DATABASE_URL": "mysql://me@here/x"}

@@ -9,8 +9,9 @@ import msgspec
 import pytest
 from sqlalchemy import text
 
+from actors.messages import NightAudited
 from atlas.cli.doctor import disk, examine
-from atlas.cli.doctor_exchange import compare
+from atlas.cli.doctor_exchange import _expiry, compare
 from atlas.cli.findings import Finding
 from atlas.cli.options import Choice
 from atlas.exchange.local import ExchangeOptions, LocalExchange, SyntheticMarket, listed
@@ -67,7 +68,7 @@ def daemon(patient: Patient, database_url: str) -> Iterator[Daemon]:
     """Return what writes as a daemon of account `paper` does; it beats now."""
     writer = Daemon(database_url)
     writer.open_account()
-    writer.health(feed="running", discord="off")
+    writer.health(datetime.now(UTC), feed="running", discord="off")
     writer.beat(beat_at=datetime.now(UTC))
     yield writer
     writer.close()
@@ -91,6 +92,23 @@ def test_wrong_settings_end_the_examination(patient: Patient) -> None:
     assert list(found) == ["configuration"]
     assert summary(found["configuration"]) == ("error", 78)
     assert "`gates.of`" in found["configuration"].text
+
+
+@pytest.mark.parametrize(
+    ("sets", "level"),
+    [
+        (("sizing.mode=leverage",), "warning"),
+        (("sizing.mode=leverage", "sizing.max_total_risk=0.06"), "warning"),
+        (("sizing.mode=leverage", "sizing.max_total_risk=0.2"), "ok"),
+        (("sizing.mode=risk",), "ok"),
+    ],
+)
+def test_sizing_by_leverage_under_the_default_limit_of_total_risk_is_a_warning(
+    patient: Patient, sets: tuple[str, ...], level: str
+) -> None:
+    found = patient.findings(*sets)["configuration"]
+    assert found.level == level
+    assert ("rejected as total_risk; raise it" in found.text) == (level == "warning")
 
 
 def test_half_of_the_credentials_is_an_error_and_the_rest_is_examined_all_the_same(patient: Patient) -> None:
@@ -186,6 +204,21 @@ def test_retired_actor_is_an_error_and_a_halt_a_warning(patient: Patient, daemon
     assert "scanner:X" in ill.text
 
 
+def test_a_clean_night_is_ok_and_one_with_a_difference_a_warning_with_the_first_of_them(
+    patient: Patient, daemon: Daemon
+) -> None:
+    day = datetime(2026, 6, 30, tzinfo=UTC).date()
+    assert "night audit" not in patient.findings()
+    daemon.write(NightAudited(day, datetime.now(UTC), 1900, 800, 0))
+    found = patient.findings()
+    assert found["night audit"].level == found["daemon"].level == "ok"
+    assert "2026-06-30: 1,900 inputs replayed, 800 events, no difference" in found["night audit"].text
+    daemon.write(NightAudited(day + timedelta(days=1), datetime.now(UTC), 1900, 800, 2, "closed:x at input 7: …"))
+    found = patient.findings()
+    assert found["night audit"].level == "warning"
+    assert "2026-07-01: 2 of 800 events differ; the first: closed:x at input 7" in found["night audit"].text
+
+
 # -- exchange ---------------------------------------------------------------------------------------------------------
 
 
@@ -235,6 +268,12 @@ def test_listing_that_agrees_with_the_table_is_ok(patient: Patient) -> None:
         ({"contract_size": Decimal("0.1")}, "contract size 0.1 (table: 0.01)"),
         ({"margin": MarginRates(*[Decimal("0.25")] * 4)}, "intraday leverage 4 (table: 10)"),
         ({"session_open": False}, "session is closed"),
+        ({"suspended": "cancel_only"}, "trading is suspended (cancel_only)"),
+        ({"id": "DOP-20DEC30-CDE", "suspended": "trading_disabled"}, "trading is suspended (trading_disabled)"),
+        (
+            {"expiry": datetime(2031, 1, 17, 16, tzinfo=UTC)},
+            "expiry 2031-01-17 16:00 UTC (its id: 2030-12-20 16:00)",
+        ),
     ],
 )
 def test_listing_that_differs_from_the_table_is_a_warning_with_both_numbers(
@@ -243,6 +282,23 @@ def test_listing_that_differs_from_the_table_is_a_warning_with_both_numbers(
     found = compare(msgspec.structs.replace(built_in("BIP-20DEC30-CDE"), **change))
     assert found.level == "warning"
     assert said in found.text
+
+
+def test_expiry_that_is_near_is_a_warning_and_one_that_has_passed_an_error(patient: Patient) -> None:
+    with LocalExchange(
+        SyntheticMarket(listed(PRODUCTS[:1]), int(datetime(2030, 12, 10, 12, tzinfo=UTC).timestamp()) * 10**9),
+        ExchangeOptions(ws_port=0, rest_port=0, hold=True),
+    ) as late:
+        other = (
+            f"exchange.rest_url={late.rest_url}", f"exchange.ws_url={late.ws_url}",
+            f"exchange.products={PRODUCTS[0]}", "feed.clock=venue",
+        )  # fmt: skip
+        found = patient.findings(*other)[f"expiry of {PRODUCTS[0]}"]
+        assert summary(found) == ("warning", 0)
+        assert "expires in 10 days, 2030-12-20 16:00 UTC" in found.text
+        assert f"expiry of {PRODUCTS[0]}" not in patient.findings(*other, "exchange.expiry_days=9")
+    expired = list(_expiry(built_in(PRODUCTS[0]), datetime(2030, 12, 20, 16, tzinfo=UTC), 14))
+    assert [summary(finding) for finding in expired] == [("error", 78)]
 
 
 def test_product_outside_the_table_is_ok_and_said_to_be() -> None:

@@ -1,5 +1,6 @@
 """A daemon that runs on a real exchange and database, and what the reading commands print about it and its account."""
 
+import getpass
 import os
 import re
 import time
@@ -112,7 +113,7 @@ def test_positions_are_listed_with_exact_numbers(ended: dict[str, Future[Ended]]
 
 def test_report_has_summary_trades_funnel_and_every_metric(ended: dict[str, Future[Ended]]) -> None:
     report = printed(ended, "report")
-    assert list(report) == ["summary", "trades", "funnel", "metrics"]
+    assert list(report) == ["period", "summary", "trades", "funnel", "metrics", "by", "equity"]
     (trade,) = report["trades"]
     assert tuple(trade) == Trade.__struct_fields__
     assert (trade["exit_reason"], Decimal(trade["net"])) == ("target", Decimal("108.6"))
@@ -190,6 +191,26 @@ def test_second_daemon_is_sent_away_and_the_first_loses_nothing(
         assert daemon.alive, daemon.log.read_text()
         assert time.monotonic() < deadline, "the first daemon has stopped beating"
         time.sleep(0.2)
+
+
+def test_commands_are_answered_and_their_rows_say_who_why_and_what_happened(
+    ended: dict[str, Future[Ended]], commands: Commands, daemon: Running
+) -> None:
+    for future in ended.values():
+        future.result()
+    told = [commands(*argv).out.strip() for argv in (
+        ("halt", "--reason", "lunch"), ("flatten", "--reason", "the weekend"), ("resume",), ("resume",)
+    )]  # fmt: skip
+    assert told == ["halted: lunch", "nothing is open", "resumed", "nothing to resume"]
+    asked = 'SELECT kind, args->>\'reason\', status, result, "by", done_at >= created_at FROM commands '
+    rows = query(commands, asked + "WHERE account = 'paper' ORDER BY id")
+    me = getpass.getuser()
+    assert rows == [
+        ("halt", "lunch", "done", "halted: lunch", me, True),
+        ("flatten", "the weekend", "done", "nothing is open", me, True),
+        ("resume", "asked by hand", "done", "resumed", me, True),
+        ("resume", "asked by hand", "done", "nothing to resume", me, True),
+    ]
 
 
 def test_daemon_told_to_stop_ends_well_and_status_then_says_down(

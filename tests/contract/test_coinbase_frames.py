@@ -15,6 +15,7 @@ from atlas.exchange.wire import (
     ChannelFrame,
     ErrorFrame,
     Heartbeat,
+    Level2,
     MarketTrades,
     Subscriptions,
     Tickers,
@@ -80,6 +81,16 @@ def test_nothing_recorded_is_lost_in_decoding(shared: Path) -> None:
                 assert {name: list(ids) for name, ids in decoded.channels.items()} == events[0]["subscriptions"], where
             case ErrorFrame():
                 assert decoded.message == frame["message"], where
+            case Level2():
+                assert [
+                    (event.kind, event.product_id, level.side, level.price, level.size)
+                    for event in decoded.events
+                    for level in event.levels
+                ] == [
+                    (e["type"], e["product_id"], u["side"], Decimal(u["price_level"]), Decimal(u["new_quantity"]))
+                    for e in events
+                    for u in e["updates"]
+                ], where
             case ChannelFrame():
                 assert len(decoded.events) == len(events), where
 

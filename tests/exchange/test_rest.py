@@ -73,7 +73,7 @@ def test_a_tick_the_local_exchange_made_up_is_marked() -> None:
         assert [p.tick_assumed for p in rest.products(["SLP-20DEC30-CDE", BIP])] == [True, False]
 
 
-def test_an_unknown_product_is_named_with_the_remedy(local: LocalExchange) -> None:
+def test_lesson_54_an_id_that_is_not_in_the_listing_is_refused_by_name_with_the_remedy(local: LocalExchange) -> None:
     with client(local.rest_url) as rest:
         for ask in (lambda: rest.product("NOPE-USD"), lambda: rest.candles("NOPE-USD", "1h", HOUR, HOUR)):
             with pytest.raises(UnknownProduct, match=r"'NOPE-USD'.*exchange\.products"):

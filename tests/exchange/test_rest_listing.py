@@ -1,6 +1,7 @@
 """Products out of the listing's JSON: what is missing is an error that names it, never a default."""
 
 from copy import deepcopy
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from atlas.errors import UnknownProduct
 from atlas.exchange.listing_reader import read_product
+from atlas.market.sessions import closed_reason
 
 FUTURE: dict[str, Any] = {
     "product_id": "XYP-20DEC30-CDE",
@@ -105,10 +107,13 @@ def test_a_tick_that_cannot_be_is_refused(tick: str) -> None:
 
 
 @pytest.mark.parametrize("field", ["trading_disabled", "is_disabled", "cancel_only"])
-def test_suspended_trading_is_a_closed_session(field: str) -> None:
-    assert read_product(FUTURE).session_open is True
-    assert read_product(changed(FUTURE, field, True)).session_open is False
-    assert read_product(changed(SPOT, field, True)).session_open is False
+def test_suspended_trading_is_named_and_nothing_can_be_entered(field: str) -> None:
+    now = datetime(2026, 7, 15, 12, tzinfo=UTC)
+    for listed in (FUTURE, SPOT):
+        assert closed_reason(read_product(listed), now) is None
+        suspended = read_product(changed(listed, field, True))
+        assert (suspended.suspended, suspended.session_open) == (field, True)
+        assert closed_reason(suspended, now) == f"trading is suspended: {field}"
 
 
 def test_a_closed_session_and_its_maintenance_are_read() -> None:
@@ -118,6 +123,13 @@ def test_a_closed_session_and_its_maintenance_are_read() -> None:
     assert product.session_open is False
     assert product.maintenance is not None
     assert [instant.hour for instant in product.maintenance] == [14, 17]
+
+
+@pytest.mark.parametrize("ends", ["2031-04-18T14:00:00Z", "2031-04-18T13:00:00Z", "soon", ""])
+def test_maintenance_that_does_not_end_after_it_begins_is_refused(ends: str) -> None:
+    session = {"is_session_open": True, "maintenance": {"start_time": "2031-04-18T14:00:00Z", "end_time": ends}}
+    with pytest.raises(UnknownProduct, match=r"fcm_trading_session_details\.maintenance\.end_time"):
+        read_product(changed(FUTURE, "fcm_trading_session_details", session))
 
 
 def test_spot_has_size_one_and_no_margin() -> None:

@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 
 from atlas.errors import DataError
 from atlas.exchange.wire import (
-    ChannelFrame,
+    BookEvent,
+    BookLevel,
     ErrorFrame,
     ExchangeTrade,
     Heartbeat,
+    Level2,
     MarketTrades,
     Subscriptions,
     Ticker,
@@ -23,7 +25,6 @@ from atlas.exchange.wire import (
     UnknownFrame,
     decode_frame,
 )
-from atlas.exchange.wire_channels import BookLevel, Level2Event
 
 AT = datetime(2031, 3, 4, 12, 0, 0, 562_008, tzinfo=UTC)
 STAMP = "2031-03-04T12:00:00.562008293Z"
@@ -120,9 +121,8 @@ def test_unknown_channels_still_count_in_the_sequence() -> None:
 def test_a_book_has_bids_and_offers() -> None:
     level = {"side": "offer", "event_time": "1970-01-01T00:00:00Z", "price_level": "70010", "new_quantity": "0"}
     decoded = decode_frame(frame("l2_data", [{"type": "update", "product_id": "X", "updates": [level]}]))
-    epoch = datetime(1970, 1, 1, tzinfo=UTC)
-    levels = (BookLevel("offer", epoch, Decimal(70010), Decimal(0)),)
-    assert decoded == ChannelFrame("l2_data", AT, 7, (Level2Event("update", "X", levels),))
+    levels = (BookLevel("offer", Decimal(70010), Decimal(0)),)
+    assert decoded == Level2("l2_data", AT, 7, (BookEvent("update", "X", levels),))
 
 
 MALFORMED: dict[str, bytes] = {
@@ -136,6 +136,8 @@ MALFORMED: dict[str, bytes] = {
     "bad UTF-8": frame("market_trades", [{"type": "update", "trades": [a_trade()]}]).replace(b"BIP", b"\xff\xfe\xfd"),
     "side ask": frame("l2_data", [{"type": "update", "product_id": "X", "updates": [{
         "side": "ask", "event_time": STAMP, "price_level": "1", "new_quantity": "1"}]}]),
+    "book level not finite": frame("l2_data", [{"type": "update", "product_id": "X", "updates": [{
+        "side": "bid", "event_time": STAMP, "price_level": "NaN", "new_quantity": "1"}]}]),
     "quote not a number": frame("ticker", [{"tickers": [{"product_id": "A", "price": "5", "best_bid": "many"}]}]),
     "negative quote": frame("ticker", [{"tickers": [{"product_id": "A", "price": "5", "best_bid": "-4"}]}]),
 } | {

@@ -37,13 +37,13 @@ def test_an_offset_is_turned_into_utc() -> None:
     ["", "noon", "2031-03-04", "2031-03-04T12:00:00", "2031-13-04T12:00:00Z", "2031-03-04T25:00:00Z",
      "2031-03-04T12:00:00.0000000001Z ", "1931512800"],
 )  # fmt: skip
-def test_what_is_no_time_names_itself(text: str) -> None:
+def test_lesson_68_what_is_no_time_is_an_error_that_names_itself(text: str) -> None:
     with pytest.raises(DataError, match="was expected") as raised:
         parse_time(text)
     assert repr(text) in str(raised.value)
 
 
-def test_unix_seconds_come_as_text_or_number() -> None:
+def test_lesson_68_unix_seconds_in_text_or_number_are_one_instant() -> None:
     assert parse_unix("1931512800") == parse_unix(1931512800) == datetime(2031, 3, 17, 11, 20, tzinfo=UTC)
     for wrong in ("", "x", "1.5", "99999999999999999999"):
         with pytest.raises(DataError, match="unix seconds"):

@@ -110,6 +110,18 @@ def test_candles_of_another_interval_are_refused(tmp_path: Path) -> None:
         read_market([(path, BIP)])
 
 
+@pytest.mark.parametrize("header", ["time,price,amount,side", "time,price,size", "time,open,high,low,close", "a,b"])
+def test_a_file_of_neither_candles_nor_trades_is_told_what_either_needs(tmp_path: Path, header: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f"{header}\n0,1,1,buy\n")
+    with pytest.raises(DataError) as refused:
+        read_market([(path, BIP)])
+    assert str(refused.value) == (
+        f"{path}, line 1: '{header}' names neither the columns of candles (time,open,high,low,close,volume) nor those "
+        "of trades (time,price,size,side); name them so"
+    )
+
+
 def test_a_file_in_which_nothing_traded_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no candle has volume"):
         read_market([(candle_file(tmp_path / "a.csv", [(10, 11, 9, 10, 0)]), BIP)])
