@@ -780,6 +780,7 @@ class HaltChanged(Event, frozen=True):
     """The set of halts after a change: source → reason. `count` numbers the changes of this account.
 
     `source` is the one that began or, with `lifted`, ended to halt, and `reason` why; "" if only a reason changed.
+    `base` is what the day's loss counts from after it, USD, where a person lifted the daily loss; else None.
     """
 
     at: datetime
@@ -788,6 +789,7 @@ class HaltChanged(Event, frozen=True):
     source: str = ""
     reason: str = ""
     lifted: bool = False
+    base: Decimal | None = None
 
     @property
     def key(self) -> str:

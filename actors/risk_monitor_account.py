@@ -53,7 +53,7 @@ def measure_anew(state: RiskState, now: datetime) -> Iterator[Effect]:
     """Lift the daily loss on a person's word: the limit counts from the equity of now."""
     if DAILY_LOSS in state.halts:
         state.day_equity = equity_now(state)
-        yield from lift(state, now, DAILY_LOSS)
+        yield from lift(state, now, DAILY_LOSS, state.day_equity)
 
 
 def _open_profits(state: RiskState) -> list[Decimal]:

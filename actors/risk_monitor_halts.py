@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from decimal import Decimal
 
 from actors.messages import HaltChanged
 from actors.risk_monitor_state import RiskState
@@ -16,15 +17,16 @@ def halt(state: RiskState, now: datetime, source: str, reason: str) -> Iterator[
         yield _changed(state, now, source if begins else "", reason)
 
 
-def lift(state: RiskState, now: datetime, source: str) -> Iterator[Effect]:
-    """Lift the halt of a source, if there is one."""
+def lift(state: RiskState, now: datetime, source: str, base: Decimal | None = None) -> Iterator[Effect]:
+    """Lift the halt of a source, if there is one; `base` is what the day's loss counts from then, if that changes."""
     reason = state.halts.pop(source, None)
     if reason is not None:
-        yield _changed(state, now, source, reason, lifted=True)
+        yield _changed(state, now, source, reason, lifted=True, base=base)
 
 
-def _changed(state: RiskState, now: datetime, source: str, reason: str, *, lifted: bool = False) -> Effect:
+def _changed(
+    state: RiskState, now: datetime, source: str, reason: str, *, lifted: bool = False, base: Decimal | None = None
+) -> Effect:
     state.halt_count += 1
-    return Send(
-        "journal", HaltChanged(now, dict(state.halts), state.halt_count, source, reason if source else "", lifted)
-    )
+    told = reason if source else ""
+    return Send("journal", HaltChanged(now, dict(state.halts), state.halt_count, source, told, lifted, base))

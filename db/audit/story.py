@@ -81,6 +81,7 @@ class Story:
         self.funding: dict[tuple[str, datetime], Row] = {}
         self.starting_equity: Decimal | None = None
         self.day: DayStarted | None = None
+        self.base: Decimal | None = None
         self.halts: dict[str, str] = {}
         self.halt_count = 0
         self.events = 0
@@ -285,7 +286,7 @@ class Story:
             self.findings.holds("events", event.key, "day", event.day, f"after {self.day.day}", met=later)
         if not self.bench.positions:
             self.findings.equal("events", event.key, "equity", event.equity, self.venue.account.cash)
-        self.day = event
+        self.day, self.base = event, event.equity
         self.bench.base = event.equity
 
     def _halted(self, event: HaltChanged) -> None:
@@ -296,6 +297,8 @@ class Story:
         self.findings.equal("events", event.key, "halts", sorted(event.halts), sorted(wanted))
         self.halts = self.bench.halts = dict(event.halts)
         self.halt_count = event.count
-        if event.lifted and event.source == DAILY_LOSS and (self.day is None or event.at != self.day.at):
-            # A person's word: the loss counts from the equity of that instant, which no event tells.
+        if event.base is not None:
+            self.base = self.bench.base = event.base
+        elif event.lifted and event.source == DAILY_LOSS and (self.day is None or event.at != self.day.at):
+            # Of a version that did not tell it: the loss counts from the equity of that instant.
             self.bench.base = None

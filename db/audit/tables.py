@@ -57,8 +57,8 @@ def compare(connection: Connection, account: str, story: Story) -> None:
 def _account(story: Story) -> Row:
     cash, reserved = story.venue.account.cash, story.venue.account.reserved
     row: Row = {"starting_equity": story.starting_equity, "cash": cash, "reserved": reserved, "halts": story.halts}
-    day, equity = (story.day.day, story.day.equity) if story.day is not None else (None, None)
-    return {**row, "halt_count": story.halt_count, "day": day, "day_start_equity": equity}
+    day = story.day.day if story.day is not None else None
+    return {**row, "halt_count": story.halt_count, "day": day, "day_start_equity": story.base}
 
 
 def _columns(story: Story, position: Position) -> Row:

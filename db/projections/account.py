@@ -16,8 +16,11 @@ _mine = update(AccountRow).where(here(AccountRow.name)).values(updated_at=func.n
 _open = _mine.values(starting_equity=func.coalesce(AccountRow.starting_equity, bindparam("starting_equity")))
 _state = _mine.values(cash=bindparam("cash"), reserved=bindparam("reserved"))
 _day = _mine.values(day=bindparam("day"), day_start_equity=bindparam("day_start_equity"))
+_base = bindparam("base", type_=AccountRow.day_start_equity.type)
 _halts = _mine.where(AccountRow.halt_count < bindparam("b_count")).values(
-    halts=bindparam("halts"), halt_count=bindparam("halt_count")
+    halts=bindparam("halts"),
+    halt_count=bindparam("halt_count"),
+    day_start_equity=func.coalesce(_base, AccountRow.day_start_equity),
 )
 # No ON CONFLICT: a movement that comes twice under another event's id is a fault to be seen, not swallowed.
 _leg = insert(LedgerRow)
@@ -42,8 +45,8 @@ def day_started(account: str, event: DayStarted) -> list[Row]:
 
 
 def halts_changed(account: str, event: HaltChanged) -> list[Row]:
-    """The halts in force, unless a later change is stored already; and a notice for who halts or lets go."""
-    change = {"b_count": event.count, "halts": dict(event.halts), "halt_count": event.count}
+    """The halts in force and the base of the day's loss, unless a later change is stored already; and a notice."""
+    change = {"b_count": event.count, "halts": dict(event.halts), "halt_count": event.count, "base": event.base}
     rows = [Row(_halts, {"b_name": account, **change}, ("account",))]
     told = halt_notice(event)
     if told is not None:

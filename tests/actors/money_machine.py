@@ -164,8 +164,9 @@ class MoneyMachine(RuleBasedStateMachine):
         stop=st.sampled_from((200, 300, 900)),
         reach=st.sampled_from((1, 3)),
         moves=st.lists(st.sampled_from(MOVES), max_size=6),
+        calm=st.booleans(),
     )
-    def trigger(self, side: Any, stop: int, reach: int, moves: list[int]) -> None:
+    def trigger(self, side: Any, stop: int, reach: int, moves: list[int], calm: bool) -> None:
         """A setup triggers at the last trade, and more may follow."""
         way, hour = (1 if side == "long" else -1), timedelta(hours=1)
         opened = self.now.replace(minute=0, second=0, microsecond=0)
@@ -182,7 +183,7 @@ class MoneyMachine(RuleBasedStateMachine):
         told = replace(triggered(made), tick=tick, detection=reading, at_trigger=reading)
         self.writer.write([batch_of([told], input=self.kit.core.number, at=self.now)])
         self.run(told, RISK)
-        for move in moves:
+        for move in (0, *moves) if calm else moves:
             self.trade(move, 1, True)
 
     @rule(hours=st.sampled_from((1, 2, 7, 50)))

@@ -69,7 +69,7 @@ late_and_thin = pytest.mark.parametrize("machine", [SLOW_AND_THIN], indirect=Tru
 
 @at_once
 def test_an_hour_funded_before_a_restart_is_not_funded_again(machine: MoneyMachine) -> None:
-    machine.trigger("long", 900, 3, [0])
+    machine.trigger("long", 900, 3, [0], False)
     machine.hours_pass(2)
     funded = machine.happened("FundingPaid")
     assert funded == 2
@@ -81,7 +81,7 @@ def test_an_hour_funded_before_a_restart_is_not_funded_again(machine: MoneyMachi
 
 @at_once
 def test_a_stop_that_was_moved_is_where_it_was_after_a_restart(machine: MoneyMachine) -> None:
-    machine.trigger("long", 300, 3, [400])
+    machine.trigger("long", 300, 3, [400], False)
     assert machine.happened("OrderMoved") > 0
     restarted(machine).trade(400, 1, True)
     machine.check()
@@ -92,7 +92,7 @@ def test_a_stop_that_was_moved_is_where_it_was_after_a_restart(machine: MoneyMac
 
 @at_once
 def test_what_is_finished_stays_finished_after_a_restart(machine: MoneyMachine) -> None:
-    machine.trigger("long", 300, 1, [-400])
+    machine.trigger("long", 300, 1, [-400], False)
     assert machine.closed_by == ["stop"]
     restarted(machine).again(0)
     machine.check()
@@ -100,7 +100,7 @@ def test_what_is_finished_stays_finished_after_a_restart(machine: MoneyMachine) 
 
 @late_and_thin
 def test_the_rest_of_a_thin_exit_goes_on_after_a_restart(machine: MoneyMachine) -> None:
-    machine.trigger("long", 300, 1, [0])
+    machine.trigger("long", 300, 1, [0], False)
     machine.book(1, 1)
     machine.command(Flatten("me"))
     machine.trade(0, 1, True)
@@ -112,7 +112,7 @@ def test_the_rest_of_a_thin_exit_goes_on_after_a_restart(machine: MoneyMachine) 
 
 @late_and_thin
 def test_a_stop_on_its_way_to_the_market_is_filled_after_a_restart_whatever_the_price(machine: MoneyMachine) -> None:
-    machine.trigger("long", 300, 1, [0])
+    machine.trigger("long", 300, 1, [0], False)
     machine.trade(-320, 1, True)
     assert machine.happened("StopReached") == 1
     restarted(machine).trade(250, 1, True)
@@ -122,7 +122,7 @@ def test_a_stop_on_its_way_to_the_market_is_filled_after_a_restart_whatever_the_
 
 @late_and_thin
 def test_an_entry_on_its_way_expires_at_a_restart_and_its_trigger_is_rejected_once(machine: MoneyMachine) -> None:
-    machine.trigger("long", 300, 1, [])
+    machine.trigger("long", 300, 1, [], False)
     restarted(machine).trade(0, 1, True)
     machine.check()
     assert (machine.happened("OrderExpired"), machine.happened("Rejected"), machine.happened("Filled")) == (1, 1, 0)

@@ -80,7 +80,9 @@ def test_a_persons_resume_lifts_it_and_the_loss_is_measured_anew() -> None:
     scene.run(Resume("feed"))
     assert list(scene.events(HaltChanged)[-1].halts) == ["daily_loss"]
     scene.run(Resume("person", command_id=4))
-    assert scene.events(HaltChanged)[-1].halts == {}
+    lifted = scene.events(HaltChanged)[-1]
+    assert lifted.halts == {}
+    assert lifted.base == scene.kit.state("risk_monitor").day_equity < scene.events(DayStarted)[-1].equity
     scene.trade(59450, at(7))
     assert scene.events(HaltChanged)[-1].halts == {}
     assert answers(scene) == ["resumed"]

@@ -50,6 +50,16 @@ def test_account_is_as_committed(connection: Connection, writer: Writer) -> None
     assert (account.halts, account.halt_count) == ({"person": "lunch"}, 3)
 
 
+def test_the_base_a_person_set_for_the_days_loss_comes_back(connection: Connection, writer: Writer) -> None:
+    write(writer, Trade())
+    told = [DayStarted("2026-03-02", START, D(10000)), HaltChanged(START, {}, 3, "daily_loss", "5 %", True, D(9400))]
+    later = [HaltChanged(START + HOUR, {"feed": "gone"}, 4, "feed", "gone")]
+    writer.write([batch_of(told, input=99, at=START), batch_of(later, input=100, at=START + HOUR)])
+    account = rebuild.account(connection, "paper")
+    assert account is not None
+    assert account.day_start_equity == D("9400"), "a halt that sets no base leaves it"
+
+
 def test_open_position_comes_back_whole(connection: Connection, writer: Writer) -> None:
     trade = Trade()
     write(writer, trade, trade.open_batches + 2)

@@ -49,14 +49,15 @@ AREAS = {
             "atlas/strat/setups.py": _named("tests/strat", "setup_table setups"),
             "atlas/strat/continuity.py": _named("tests/strat", "continuity continuity_edges full_continuity"),
             "atlas/strat/series.py": _named("tests/strat", "series_memory setups labels series_properties"),
-            "atlas/strat/vectors.py": _named("tests/strat", "vectors_limits vectors"),
+            "atlas/strat/vectors.py": _named("tests/strat", "vectors_limits vectors_every_bar vectors"),
             "atlas/strat/vectors_context.py": _named("tests/strat", "vectors_limits vectors_context"),
             "atlas/strat/vectors_setups.py": _named("tests/strat", "vectors_limits vectors"),
         },
         tests=(
             *_named("tests/strat", "bar_types naming setup_table setups golden worked_cases"),
             *_named("tests/strat", "continuity continuity_edges full_continuity label_edges labels label_names"),
-            *_named("tests/strat", "series_memory series_properties vectors_limits vectors vectors_context march_2020"),
+            *_named("tests/strat", "series_memory series_properties vectors_limits vectors_every_bar vectors"),
+            *_named("tests/strat", "vectors_context march_2020"),
         ),
     ),
 }

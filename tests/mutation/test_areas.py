@@ -12,9 +12,9 @@ def turns(source: str) -> tuple[set[str], set[str]]:
     return named[0], named[1]
 
 
-def test_a_test_file_of_the_sources_name_comes_first() -> None:
+def test_the_files_named_for_a_source_come_first_else_the_one_of_its_name() -> None:
     assert turns("bar_types")[0] == {"bar_types"}
-    assert turns("continuity")[0] == {"continuity"}
+    assert turns("setups")[0] == {"setup_table", "setups"}
 
 
 def test_what_imports_the_source_only_by_others_comes_after() -> None:
@@ -22,8 +22,7 @@ def test_what_imports_the_source_only_by_others_comes_after() -> None:
 
 
 def test_what_never_imports_the_source_is_not_run() -> None:
-    own, others = turns("vectors_context")
-    assert (own, others) == ({"vectors_context"}, set())
+    assert turns("vectors_context") == ({"vectors_limits", "vectors_context"}, set())
     assert "naming" not in turns("continuity")[1]
 
 

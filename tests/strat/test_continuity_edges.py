@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import permutations
 
 import msgspec
 import pytest
@@ -64,3 +65,22 @@ def test_full_continuity_is_beyond_the_levels_and_not_at_them(price: int, side: 
     opens = {"1M": 103, "1w": 90, "1d": 110, "1h": 100}
     frames = [msgspec.structs.replace(TRADED, timeframe=name, open=Decimal(at)) for name, at in opens.items()]
     assert full_side(Decimal(price), frames) == side
+
+
+@pytest.mark.parametrize("mode", ["open", "type"])
+def test_each_frame_is_in_exactly_one_of_agree_disagree_and_unknown(mode: str) -> None:
+    frames = [
+        msgspec.structs.replace(TRADED, timeframe="1M", open=Decimal(50)),
+        msgspec.structs.replace(TRADED, timeframe="1w", known=False),
+        msgspec.structs.replace(TRADED, timeframe="1d", open=None, high=None, low=None, last=None),
+    ]
+    reading = read("long", PRICE, frames, 1, mode)
+    assert (reading.agree, reading.disagree, reading.unknown) == (("1M",), ("1d",), ("1w",))
+
+
+def test_independent_opens_are_the_same_in_whatever_order_the_frames_come() -> None:
+    days = {"1M": 1, "1w": 12, "1d": 15}
+    times = {name: datetime(2026, 1, day, tzinfo=UTC) for name, day in days.items()}
+    frames = [msgspec.structs.replace(TRADED, timeframe=name, opened=at, began=at) for name, at in times.items()]
+    for order in permutations(frames):
+        assert own_opens(order) == 3
