@@ -111,5 +111,7 @@ def test_restore_while_somebody_is_connected_is_refused_and_changes_nothing(
         with pytest.raises(DatabaseError, match="is being accessed by other users"):
             restore(traded, tmp_path / "atlas.dump", stamp="busy")
         assert connection.execute(select(AccountRow.cash)).scalar_one() == cash
-        left = connection.execute(text("SELECT datname FROM pg_database WHERE datname LIKE '%busy'")).all()
+        left = connection.execute(
+            text("SELECT datname FROM pg_database WHERE datname LIKE current_database() || '%busy'")
+        ).all()
     assert left == []

@@ -28,6 +28,9 @@ from db.writer import CHANNEL, Extras, Writer, Written
 from tests.db.conftest import HOLDER
 from tests.db.story import START, SYMBOL, Trade, bar, replaced, setup
 
+WAITING = """SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"""
+"""Counts the sessions that wait for a lock; the server's other databases are other tests'."""
+
 
 def batches(trade: Trade) -> list[Batch]:
     """Return the trade as the journal holds it."""
@@ -185,7 +188,7 @@ def test_a_new_daemon_waits_for_the_transaction_of_the_old(database_url: str, en
         thread = threading.Thread(target=take)
         thread.start()
         with engine.connect() as watcher:
-            waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+            waiting = text(WAITING)
             while not watcher.execute(waiting).scalar_one():
                 watcher.rollback()
         assert not taken.is_set()
@@ -286,7 +289,7 @@ def test_deadlock_is_tried_again(engine: Engine, writer: Writer) -> None:
 
     thread = threading.Thread(target=write)
     thread.start()
-    waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    waiting = text(WAITING)
     with engine.connect() as watcher:
         while not watcher.execute(waiting).scalar_one():
             watcher.rollback()
