@@ -124,18 +124,20 @@ class Series(msgspec.Struct):
         prior, prior_type = closed.bar, closed.type
         high, low = bar.high, bar.low
         kind = bar_type(high, low, prior.high, prior.low)
-        if kind == "1" == prior_type:
-            self.inside += 1
-        else:
-            self.inside = 1 if kind == "1" else 0
-            self.before, self.before_type = prior, prior_type
         mother = closed.mother
         if kind == "1":
+            self.inside += 1
+            if prior_type != "1":
+                self.inside, self.before, self.before_type = 1, prior, prior_type
             mother = mother or prior
-        elif mother is not None and (high > mother.high or low < mother.low):
-            mother = None
-        lower_high = kind in ("1", "2D") and high < prior.high
-        higher_low = kind in ("1", "2U") and low > prior.low
+            held = None
+            lower_high, higher_low = high < prior.high, low > prior.low
+        else:
+            self.inside, self.before, self.before_type = 0, prior, prior_type
+            if mother is not None and (high > mother.high or low < mother.low):
+                mother = None
+            held = continuation(kind, prior_type, closed.prior_type)
+            lower_high, higher_low = kind == "2D" and high < prior.high, kind == "2U" and low > prior.low
         self._remember(high, low, lower_high, higher_low)
         self.closed = ClosedBar(
             bar,
@@ -143,7 +145,7 @@ class Series(msgspec.Struct):
             kind,
             prior_type,
             setups_at(self.symbol, bar, kind, self.before, self.before_type, self.inside, rules),
-            continuation(kind, prior_type, closed.prior_type),
+            held,
             closed.lower_highs + 1 if lower_high else 0,
             closed.higher_lows + 1 if higher_low else 0,
             mother,
