@@ -156,6 +156,8 @@ def _serving(choice: Choice) -> Iterator[str]:
     if server is None:
         yield _url_elsewhere(choice)
         return
+    if choice.settings.database.service:
+        server.require_running()
     started = server.start()
     try:
         yield server.url(choice.database)

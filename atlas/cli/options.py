@@ -127,12 +127,18 @@ class Choice:
         directory = self.settings.database.directory
         return (Path(directory).expanduser().resolve() if directory else default_data_dir()).parent
 
+    @property
+    def candles(self) -> Path:
+        """Where past candles are kept as columns (`atlas data`)."""
+        return self.state_dir / "candles"
+
     @contextmanager
     def opened(self, *, create: bool = False) -> Iterator[str]:
         """Yield the database's URL, with the embedded server running if that is the one.
 
         `create` makes a missing database and its tables; without it a missing one is an error. A server started here
         is said on stderr and stopped again unless somebody else uses it; so is one left running by a killed command.
+        One that a service of the machine runs is not started: DatabaseError if it is down.
         """
         server = self.server
         if server is None:
@@ -140,7 +146,9 @@ class Choice:
             with _tables_current(url):
                 yield url
             return
-        if not server.status().running:
+        if self.settings.database.service:
+            server.require_running()
+        elif not server.status().running:
             click.echo("atlas: starting the embedded database for this command", err=True)
         started = False
         try:

@@ -37,10 +37,11 @@ def run(choice: Choice, no_upgrade: bool) -> None:
 
     for number in ending_signals():
         signal.signal(number, leave)
-    if choice.url is not None:
+    elsewhere = _not_ours_to_start(choice)
+    if elsewhere is not None:
         from atlas.cli.awaiting import await_server
 
-        await_server(choice.url, choice.settings.database.wait_seconds, notify)
+        await_server(elsewhere, choice.settings.database.wait_seconds, notify)
     with choice.opened(create=not no_upgrade) as url:
         from actors.system import Places, System  # A second's work, and for nothing where the settings are wrong.
 
@@ -56,7 +57,7 @@ def run(choice: Choice, no_upgrade: bool) -> None:
                 spool=spool,
                 disks=(recording, spool.parent, *([server.data_dir] if server is not None else [])),
                 audit=lambda day: audit_command(choice, recording.parent, url, day),
-                server=server,
+                server=server if elsewhere is None else None,
             ),
             notify,
         )
@@ -76,6 +77,14 @@ def run(choice: Choice, no_upgrade: bool) -> None:
             sys.exit(0)
         code = system.run()
     sys.exit(code)
+
+
+def _not_ours_to_start(choice: Choice) -> str | None:
+    """Return the URL of a server that somebody else starts, None if the embedded one is ours."""
+    server = choice.server
+    if server is None or not choice.settings.database.service:
+        return choice.url
+    return server.url(choice.database)
 
 
 def recording_dir(choice: Choice) -> Path:

@@ -131,13 +131,12 @@ class Series(msgspec.Struct):
                 self.inside, self.before, self.before_type = 1, prior, prior_type
             mother = mother or prior
             held = None
-            lower_high, higher_low = high < prior.high, low > prior.low
         else:
             self.inside, self.before, self.before_type = 0, prior, prior_type
             if mother is not None and (high > mother.high or low < mother.low):
                 mother = None
             held = continuation(kind, prior_type, closed.prior_type)
-            lower_high, higher_low = kind == "2D" and high < prior.high, kind == "2U" and low > prior.low
+        lower_high, higher_low = high < prior.high, low > prior.low
         self._remember(high, low, lower_high, higher_low)
         self.closed = ClosedBar(
             bar,
