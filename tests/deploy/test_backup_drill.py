@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,7 +31,7 @@ def contents(url: str) -> dict[str, list[tuple[str, ...]]]:
 
 
 @pytest.fixture
-def traded(database_url: str) -> Iterator[str]:
+def traded(database_url: str) -> str:
     """Return the URL of a database that holds a trade with its ledger, and nobody connected."""
     from db.batch import batch_of
     from db.lock import AccountLock
@@ -45,7 +44,7 @@ def traded(database_url: str) -> Iterator[str]:
     writer.write([batch_of(batch.events, input=batch.number, at=batch.at) for batch in Trade().batches])
     lock.release()
     engine.dispose()
-    yield database_url
+    return database_url
 
 
 def backed_up(folder: Path, url: str) -> list[str]:

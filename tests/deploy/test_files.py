@@ -1,4 +1,4 @@
-"""Scripts, containers and proxies: parsed, since their programs do not run here; a fault in them is found at least so."""
+"""Scripts, containers and proxies: parsed, since their programs do not run here."""
 
 import re
 import shutil
@@ -63,6 +63,6 @@ def test_proxy_holds_no_stream_back_and_keeps_health_inside(name: str) -> None:
     text = re.sub(r"#.*", "", (DEPLOY / "proxy" / name).read_text())
     assert text.count("{") == text.count("}")
     assert "127.0.0.1:8080" in text
-    assert {"flush_interval -1", "proxy_buffering off"} & set(re.findall(r"flush_interval -1|proxy_buffering off", text))
+    assert re.search(r"flush_interval -1|proxy_buffering off", text)
     assert "/metrics" in text
     assert "/readyz" in text
