@@ -61,9 +61,11 @@ as_atlas() {
 
 # The name of this checkout's release: its version, and what its files hold.
 release_name() {
-    local version
+    local version content
     version=$(sed -n 's/^__version__ = "\(.*\)"/\1/p' "$source/atlas/__init__.py")
-    printf '%s-%s' "$version" "$(source_files | xargs -0 sha256sum | sha256sum | cut -c1-12)"
+    content=$(cd -- "$source" && source_files | xargs -0 sha256sum | sha256sum | cut -c1-12)
+    [[ -n $version ]] || die 1 "$source/atlas/__init__.py names no version: is the checkout whole?"
+    printf '%s-%s' "$version" "$content"
 }
 
 source_files() {
