@@ -8,6 +8,7 @@ Full timeframe continuity is watched besides (actors/scanner_full.py), unless `a
 
 A hole (gap, reconnect, partial start) leaves the product unverified until candles from REST, taken after the hole
 ended, have replaced what it touched. A break inside the filled stretch is `unseen`: missed, never traded late.
+At each close the exchange's own candles are asked for; a bar they contradict is such a hole too.
 
 A trade older than a closed bar is late on every timeframe: it changes nothing, so that a higher frame stays the exact
 aggregate of the lower.
@@ -19,13 +20,17 @@ from decimal import Decimal
 
 from actors.messages import (
     BarClosed,
+    ConfirmBars,
     ContinuityMeasured,
     DataVerified,
+    ExchangeCandles,
     FrameBars,
     Gap,
     History,
     HistoryFailed,
     HoldDue,
+    HoleFound,
+    HoleRepaired,
     LateTrade,
     LoadHistory,
     MeasureContinuity,
@@ -39,15 +44,18 @@ from actors.messages import (
 )
 from actors.runtime.behaviour import After, Behaviour, Effect, Send
 from actors.scanner_candles import Finer, rebuilt
+from actors.scanner_confirm import LOOKED_AT, held_against, revised
 from actors.scanner_frames import RECENT, Detection, Frame, Remembered, ScannerState, first_state, unseen
 from actors.scanner_full import held, look
 from atlas.market.aggregation import FormingBar
 from atlas.market.bar import Tick
 from atlas.market.sessions import overlaps_break
+from atlas.market.stretch import Stretch, Turn
 from atlas.market.timeframes import TIMEFRAMES, period
 from atlas.rules import AlertRules, StratRules
 from atlas.strat.context import context_of
-from atlas.strat.continuity import FULL_FRAMES, FrameView, read
+from atlas.strat.continuity import FULL_FRAMES, FrameView, read, read_both
+from atlas.strat.labels import FiftyPercentRule
 from atlas.strat.series import ClosedBar
 from atlas.strat.setup import ContinuityReading, Setup, Side
 
@@ -65,7 +73,8 @@ class Scanner(Behaviour[ScannerState]):
     """See the module. `symbol` is the product, `rules` name the timeframes and how setups are made.
 
     `signals` False: bars only; the product is traded by another one's setups. Without a `state` it begins with what is
-    `remembered` of the process before.
+    `remembered` of the process before. `confirms`: closed bars are held against the exchange's own candles. `records`
+    False: what only describes (labels, the 50 % rule, that there are no setups) is left out.
     """
 
     def __init__(
@@ -77,24 +86,41 @@ class Scanner(Behaviour[ScannerState]):
         signals: bool = True,
         alerts: AlertRules = ALERTS,
         remembered: Remembered | None = None,
+        confirms: bool = True,
+        records: bool = True,
     ) -> None:
-        self.symbol, self._rules, self._signals = symbol, rules, signals
+        self._records = records
+        self.symbol, self._rules, self._signals, self._confirms = symbol, rules, signals, confirms
         full = alerts.full_continuity and signals
         self.timeframes = frames_needed(rules, full=full)
         self.state = state or first_state(symbol, self.timeframes, full=full, remembered=remembered)
         self._grace = timedelta(seconds=rules.close_grace_seconds)
         self._hold = timedelta(seconds=alerts.full_continuity_hold_seconds)
+        # No part of the state: it is filled in a replay of files alone, which ends where a behaviour raises.
+        self._passed: dict[str, list[Stretch | Decimal]] = {}
+        self._ended_by: datetime | None = None
 
-    def receive(self, now: datetime, message: Message) -> Iterable[Effect]:
-        """Handle Traded, PeriodEnded, MeasureContinuity, History, Snapshot, Gap, ProductsListed and HoldDue."""
+    def receive(self, now: datetime, message: Message | Turn | Stretch) -> Iterable[Effect]:
+        """Handle trades, candles, holes, ProductsListed, MeasureContinuity, PeriodEnded and HoldDue."""
         match message:
             case Traded(tick=tick, source=source):
                 return self._traded(now, tick, source)
+            case Turn(before=before, tick=tick, until=until):
+                if before is not None:
+                    self._stretched(before)
+                self._ended_by = until
+                return self._traded(now, tick, "feed")
+            case Stretch():
+                self._stretched(message)
+                return ()
             case PeriodEnded(timeframe=timeframe, close_time=end):
                 return self._period_ended(now, timeframe, end)
             case MeasureContinuity():
                 reading = self._continuity(message.timeframe, message.side, message.price, now)
-                fifty = self.state.frames[message.timeframe].fifty
+                asked = self.state.frames[message.timeframe]
+                if asked.path is not None:
+                    self._settle(message.timeframe, asked.path)
+                fifty = asked.fifty
                 return (Send("entry_monitor", ContinuityMeasured(message.setup_id, reading, fifty)),)
             case History():
                 return self._history(now, message)
@@ -102,6 +128,8 @@ class Scanner(Behaviour[ScannerState]):
                 return self._snapshot(now, message)
             case Gap():
                 return self._gap(now, message)
+            case ExchangeCandles():
+                return self._held_against(now, message)
             case HistoryFailed():
                 return ()
             case ProductsListed(products=(product,)):
@@ -134,13 +162,18 @@ class Scanner(Behaviour[ScannerState]):
             if forming is not None and at < forming.close_time:
                 forming.add(price, size)
                 if moved and frame.path is not None:
-                    frame.path.trade(price)
+                    if timeframe in self._passed:
+                        self._passed[timeframe].append(price)
+                    else:
+                        frame.path.trade(price)
                 continue
             if forming is not None:
                 yield from self._close(timeframe, frame)
                 closed.append(timeframe)
-            yield self._open(timeframe, frame, tick, size, now)
+            frame.forming = self._open(timeframe, frame, tick, size)
             opened = True
+            if not self._is_ended(frame.forming):
+                yield self._timer(frame.forming, now)
         state.last, state.last_at = price, at
         for timeframe in closed:
             yield from self._replace(timeframe, now)
@@ -151,14 +184,38 @@ class Scanner(Behaviour[ScannerState]):
             if full.side_at(price) != full.side:
                 yield from look(full, self.symbol, at, price, self._hold)
 
-    def _open(self, timeframe: str, frame: Frame, tick: Tick, size: Decimal, now: datetime) -> Effect:
-        """Begin a forming bar with its first trade, and arm the timer that ends it without another."""
-        frame.forming = FormingBar.from_trade(timeframe, tick.time, tick.price, size)
-        frame.began, frame.path = tick.time, frame.series.forming_path()
+    def _stretched(self, message: Stretch) -> None:
+        """Take many trades at once, of which none ends a bar."""
+        state = self.state
+        for timeframe, frame in state.frames.items():
+            if frame.forming is not None:
+                frame.forming.add_many(message.high, message.low, message.tick.price, message.volume)
+            if frame.path is not None:
+                self._passed.setdefault(timeframe, []).append(message)
+        state.last, state.last_at = message.tick.price, message.tick.time
+
+    def _settle(self, timeframe: str, path: FiftyPercentRule) -> None:
+        """Lead the path of a bar through the stretches it has passed: only where somebody asks for it."""
+        for one in self._passed.pop(timeframe, ()):
+            if isinstance(one, Stretch):
+                path.along(one.high, one.low, one.units, one.scale)
+            else:
+                path.trade(one)
+
+    def _open(self, timeframe: str, frame: Frame, tick: Tick, size: Decimal) -> FormingBar:
+        """Return a forming bar begun with its first trade; its path begins too."""
+        forming = FormingBar.from_trade(timeframe, tick.time, tick.price, size)
+        frame.began, frame.path = tick.time, frame.series.forming_path() if self._records else None
+        self._passed.pop(timeframe, None)
         if frame.path is not None:
             frame.path.trade(tick.price)
-        self._late_before(frame.forming.open_time)
-        return self._timer(frame.forming, now)
+        self._late_before(forming.open_time)
+        return forming
+
+    def _is_ended(self, forming: FormingBar) -> bool:
+        """Whether it is known when a trade will end the forming bar, and that this is before its timer would."""
+        ended = self._ended_by
+        return ended is not None and forming.close_time <= ended <= forming.close_time + self._grace
 
     def _late_before(self, at: datetime) -> None:
         self.state.late_before = max(self.state.late_before or at, at)
@@ -188,15 +245,22 @@ class Scanner(Behaviour[ScannerState]):
         frame.revision = 0
         verified = self.state.verified
         closed = frame.series.close(bar, self._rules, path if verified else None)
+        if path is not None and (closed.setups or closed.type == "3"):
+            self._settle(timeframe, path)
         frame.keep([*frame.recent, bar])
         yield self._told(closed, verified=verified)
+        if self._confirms and verified:
+            yield Send("history", ConfirmBars(self.symbol, tuple(frame.recent[-LOOKED_AT:])))
 
-    def _told(self, closed: ClosedBar, *, verified: bool, revision: int = 0) -> Effect:
+    def _told(self, closed: ClosedBar, *, verified: bool, revision: int = 0, repaired: bool = False) -> Effect:
         """Tell the journal of a closed bar, once for each revision."""
         bar, product = closed.bar, self.state.product
-        first_side = closed.labels(self._rules.failed).first_side if closed.type == "3" else None
-        in_break = product is not None and overlaps_break(product, bar.open_time, bar.close_time)
-        return Send("journal", BarClosed(self.symbol, bar, closed.type, verified, revision, first_side, in_break))
+        first_side, in_break = None, False
+        if self._records:
+            first_side = closed.labels(self._rules.failed).first_side if closed.type == "3" else None
+            in_break = product is not None and overlaps_break(product, bar.open_time, bar.close_time)
+        told = BarClosed(self.symbol, bar, closed.type, verified, revision, first_side, in_break, repaired)
+        return Send("journal", told)
 
     def _replace(self, timeframe: str, now: datetime, unseen: Unseen | None = None) -> Iterator[Effect]:
         """Hand the entry monitor the setups in force on one timeframe; only detection timeframes have any."""
@@ -206,9 +270,11 @@ class Scanner(Behaviour[ScannerState]):
         price = self.state.last
         if frame.closed_until is None or price is None:
             return
-        readings: dict[str, ContinuityReading] = {
-            side: self._continuity(timeframe, side, price, now) for side in SIDES
-        }
+        if not (self._records or frame.setups or frame.detected):
+            return
+        names, needed = self._rules.continuity[timeframe]
+        both = read_both(price, self._views(names, now), needed, self._rules.continuity_mode)
+        readings: dict[str, ContinuityReading] = dict(zip(SIDES, both, strict=True))
         frame.detected = {setup.id: self._detection(frame, setup, readings[setup.side]) for setup in frame.setups}
         told = {setup.side: frame.detected[setup.id] for setup in frame.setups}
         message = SetupsReplaced(
@@ -231,7 +297,8 @@ class Scanner(Behaviour[ScannerState]):
         known, verified = frame.detected.get(setup.id), self.state.verified
         if known is not None and known.verified and known.context is not None:
             return known
-        return Detection(known.reading if known else reading, context_of(frame.series, setup, self._rules), verified)
+        context = context_of(frame.series, setup, self._rules) if self._records else None
+        return Detection(known.reading if known else reading, context, verified)
 
     def _continuity(self, timeframe: str, side: Side, price: Decimal, now: datetime) -> ContinuityReading:
         names, needed = self._rules.continuity[timeframe]
@@ -268,8 +335,10 @@ class Scanner(Behaviour[ScannerState]):
             return
         frame, told = found
         for closed, revision in told:
-            yield self._told(closed, verified=True, revision=revision)
+            yield self._told(closed, verified=True, revision=revision, repaired=True)
         self.state.frames[bars.timeframe] = frame
+        for event in revised(frame, self.symbol, bars.timeframe, now):
+            yield Send("journal", event)
         newest = frame.forming or frame.recent[-1]
         if frame.forming is not None:
             self._late_before(frame.forming.open_time)
@@ -307,13 +376,33 @@ class Scanner(Behaviour[ScannerState]):
         state.hole_open = state.hole_open or message.reconnect
         state.hole_ending = not state.hole_open
         yield Send("entry_monitor", DataVerified(self.symbol, False))
+        if not state.hole:
+            state.hole, state.holes = True, state.holes + 1
+            yield Send("journal", HoleFound(self.symbol, now, message.since, message.reason, state.holes))
         if not state.hole_open:
             yield Send("history", LoadHistory(self.symbol, message.reason))
+
+    def _held_against(self, now: datetime, message: ExchangeCandles) -> Iterator[Effect]:
+        """Hold closed bars against the exchange's own candles: a contradicted one voids what was read from it."""
+        state = self.state
+        contradicted, told = held_against(state, self.symbol, now, message)
+        yield from told
+        if not contradicted:
+            return
+        state.verified = False
+        yield Send("entry_monitor", DataVerified(self.symbol, False))
+        for timeframe in contradicted:
+            yield from self._replace(timeframe, now)
+        if not state.hole_open:
+            yield Send("history", LoadHistory(self.symbol, f"contradicted: {' '.join(contradicted)}"))
 
     def _verified(self, now: datetime) -> Iterator[Effect]:
         """Every stretch is seen or filled: hand out all setups, with the part of their entry bars nobody saw."""
         self.state.verified, self.state.hole_ending = True, False
         yield Send("entry_monitor", DataVerified(self.symbol, True))
+        if self.state.hole:
+            self.state.hole = False
+            yield Send("journal", HoleRepaired(self.symbol, now, self.state.holes))
         for timeframe in self.timeframes:
             yield from self._replace(timeframe, now, unseen(self.state.frames[timeframe]))
         full, price = self.state.full, self.state.last

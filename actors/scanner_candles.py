@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+import msgspec
+
 from actors.messages import FrameBars, History
 from actors.scanner_frames import Frame
 from atlas.market.aggregation import FormingBar
@@ -29,7 +31,7 @@ def rebuilt(
         return None
     frame = Frame(Series(old.series.symbol, bars.timeframe), forming)
     frame.whole_from, frame.repairs = old.whole_from, old.repairs + 1
-    frame.detected, frame.stored_until = old.detected, old.stored_until
+    frame.detected, frame.stored_until, frame.doubt = old.detected, old.stored_until, old.doubt
     frame.closed_until = closed[-1].close_time if closed else None
     frame.revision = old.revision + 1 if old.closed_until == frame.closed_until is not None else 0
     known = {bar.open_time: bar for bar in old.recent}
@@ -38,9 +40,13 @@ def rebuilt(
     for bar in closed:
         whole = bar.close_time <= history.as_of or not newer
         last = frame.series.close(bar, rules, history.path(frame.series, bar) if whole else None)
+        if old.doubt is not None and bar.close_time == old.doubt.closed_at:
+            frame.doubt = msgspec.structs.replace(old.doubt, after=last.setups)
         new = told_until is not None and bar.open_time >= told_until
         if new or bar.open_time in old.doubtful or known.get(bar.open_time, bar) != bar:
             told.append((last, 0 if new else frame.repairs))
+    retold = {last.bar.open_time for last, _ in told}
+    frame.confirmed = [opened for opened in old.confirmed if opened not in retold]
     frame.keep(closed)
     if forming is not None:
         if bars.forming is not None and bars.forming.open_time == forming.open_time:

@@ -30,14 +30,24 @@ class Detection(msgspec.Struct, frozen=True):
     verified: bool
 
 
+class Doubt(msgspec.Struct, frozen=True):
+    """A bar is contradicted: the setups read at that close `before`, and `after` the bar was replaced."""
+
+    closed_at: datetime
+    before: tuple[Setup, ...]
+    after: tuple[Setup, ...] = ()
+
+
 class Frame(msgspec.Struct):
     """One timeframe: the closed bars' series, the forming bar, and where the closed bars end.
 
     A period that opened before `whole_from` is not known from its open on; None: as long as no history has come.
-    `doubtful` are the opens of bars that closed while the product was unverified. `repairs` counts the histories taken.
-    `began` is when the forming bar's first trade printed, as exactly as known and never later; `path` is how it has
-    gone against the bar before it, None where a stretch of it was not seen. `detected` holds by setup id what was told
-    of the setups in force. Bars up to `stored_until` were told before the process started; None: no run was before.
+    `doubtful` are the opens of bars that closed while the product was unverified, or were contradicted; `doubt` is what
+    the latter may change. `confirmed` are the opens of bars the exchange says the same of. `repairs` counts the
+    histories taken. `began` is when the forming bar's first trade printed, as exactly as known and never later; `path`
+    is how it has gone against the bar before it, None where a stretch of it was not seen. `detected` holds by setup id
+    what was told of the setups in force. Bars up to `stored_until` were told before the process started; None: no run
+    was before.
     """
 
     series: Series
@@ -52,6 +62,8 @@ class Frame(msgspec.Struct):
     path: FiftyPercentRule | None = None
     detected: dict[str, Detection] = {}
     stored_until: datetime | None = None
+    confirmed: list[datetime] = []
+    doubt: Doubt | None = None
 
     @property
     def setups(self) -> tuple[Setup, ...]:
@@ -97,7 +109,8 @@ class ScannerState(msgspec.Struct):
     `last` is the price of the last trade and `last_at` when the feed brought one.
     `hole_open`: the hole lasts until the next Snapshot. `hole_until`: a history must be taken after it to count as a
     repair; `hole_ending`: the next trade of the feed moves it, because what was lost came before that trade.
-    `full` is None where full continuity is not watched. `product` is as last listed.
+    `full` is None where full continuity is not watched. `product` is as last listed. `hole`: one was told, or nothing
+    has been whole yet; `holes` counts them.
     """
 
     frames: dict[str, Frame] = {}
@@ -112,6 +125,8 @@ class ScannerState(msgspec.Struct):
     last_at: datetime | None = None
     full: FullWatch | None = None
     product: Product | None = None
+    hole: bool = True
+    holes: int = 0
 
 
 class Remembered(msgspec.Struct, frozen=True):

@@ -4,13 +4,14 @@ Keys are stable. Money, prices, shares (0.02 = 2 %) and R are Decimals as string
 seconds; what cannot be known is null, never 0. Definitions: trading.md "Account" and "Metrics".
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from db.repositories import night_audit
+from atlas.market.completeness import TRADABLE
+from db.repositories import completeness, night_audit
 from db.verdict import feed_state, verdict
 from web import queries
 from web.position import LivePosition, live_position
@@ -27,7 +28,7 @@ def overview(connection: Connection, account: str | None, now: datetime) -> Sect
     row = queries.account(connection, name) if name else None
     if name is None or row is None:
         system = verdict(None, None, (), now, opened=False)
-        nothing: Section = {"last_bar": None, "night_audit": None, "setups_waiting": 0}
+        nothing: Section = {"last_bar": None, "night_audit": None, "completeness": None, "setups_waiting": 0}
         nothing |= {"positions": [], "trades": [], "setups": [], "actors": []}
         return {"at": iso(now), "name": name, "account": None, "system": system, "daemon": None, **nothing}
     positions = [live_position(position) for position in queries.open_positions(connection, name)]
@@ -43,6 +44,7 @@ def overview(connection: Connection, account: str | None, now: datetime) -> Sect
         "daemon": _daemon(daemon, row.halts),
         "last_bar": iso(queries.last_bar(connection)),
         "night_audit": None if audit is None else _audit(audit),
+        "completeness": _completeness(connection),
         "positions": [_position(position) for position in positions],
         "trades": [_trade(trade) for trade in queries.closed_positions(connection, name, TRADES)],
         "setups": [_setup(setup) for setup in setups],
@@ -117,6 +119,7 @@ def _position(position: LivePosition) -> Section:
         "to_stop_r": rounded(position.to_stop_r, 2),
         "to_target_r": rounded(position.to_target_r, 2),
         "path": position.path,
+        "contradicted": row.contradicted,
         "continuity": _continuity(row.continuity),
     }
 
@@ -193,6 +196,28 @@ def _audit(audit: night_audit.NightAudit) -> Section:
         "differences": audit.differences,
         "first": audit.first or None,
         "note": audit.note or None,
+    }
+
+
+def _completeness(connection: Connection) -> Section:
+    """What is known of the bars of the last day, by product and timeframe, and the holes that are not repaired."""
+    found = completeness.tallies(connection, timedelta(days=1))
+    return {
+        "bars": completeness.summed(found),
+        "frames": [
+            {
+                "symbol": tally.symbol,
+                "timeframe": tally.timeframe,
+                "bars": tally.bars,
+                "until": iso(tally.until),
+                "whole": TRADABLE.issuperset(tally.bars),
+            }
+            for tally in found
+        ],
+        "open_holes": [
+            {"symbol": hole.symbol, "at": iso(hole.at), "since": iso(hole.since), "reason": hole.reason}
+            for hole in completeness.open_holes(connection)
+        ],
     }
 
 

@@ -31,12 +31,20 @@ _COLOURS = {"ok": "green", "warning": "yellow", "error": "red"}
 @shared
 @click.option("--json", "as_json", is_flag=True, help="Stable keys: verdict, exit_code, checks.")
 @click.option("--dead-letters", is_flag=True, help="Show the messages nobody could handle instead, with traceback.")
-def doctor(choice: Choice, as_json: bool, dead_letters: bool) -> None:
+@click.option("--completeness", is_flag=True, help="Show instead what is known of each product's bars of seven days.")
+def doctor(choice: Choice, as_json: bool, dead_letters: bool, completeness: bool) -> None:
     """Check configuration, credentials, database, daemon, exchange, webhook and disk.
 
     Exit code 0 without errors (warnings do not count), else that of the worst: configuration 78, credentials 77,
     unavailable 69, in this order, and 1 for any other.
     """
+    if dead_letters and completeness:
+        raise click.UsageError("--dead-letters and --completeness are two lists: ask for one of them")
+    if completeness:
+        from atlas.cli.completeness import show as show_completeness
+
+        show_completeness(choice, as_json=as_json)
+        return
     if dead_letters:
         from atlas.cli.dead_letters import show
 
@@ -151,7 +159,8 @@ def _running_database(choice: Choice) -> str | Finding:
 
 
 def _daemon(url: str, account: str) -> Iterator[Finding]:
-    """Judge the daemon, what its last night's audit found, and what nobody could handle in the last day."""
+    """Judge the daemon, its last night's audit, what nobody could handle in the last day, and the bars of that day."""
+    from atlas.cli.completeness import judge
     from db.engine import connect, session
     from db.repositories import dead_letters, night_audit
     from db.repositories.daemon import life
@@ -161,6 +170,7 @@ def _daemon(url: str, account: str) -> Iterator[Finding]:
         with session(engine) as connection:
             found, audit = life(connection, account), night_audit.last(connection, account)
             letters = dead_letters.count(connection, account, now - timedelta(days=1))
+            bars = list(judge(connection, account))
     finally:
         engine.dispose()
     if found is None:
@@ -172,6 +182,7 @@ def _daemon(url: str, account: str) -> Iterator[Finding]:
     if letters:
         told = "one message" if letters == 1 else f"{letters} messages"
         yield warning("dead letters", f"{told} could not be handled in the last day: `atlas doctor --dead-letters`")
+    yield from bars
 
 
 def _living(found: "Life", now: datetime) -> Finding:

@@ -13,7 +13,9 @@ class CandleRow(Base):
     """A closed bar over [open_time, close_time). `type` is null, 1, 2U, 2D or 3; `open` may lie outside [low, high].
 
     `in_break` marks a bar that overlaps a break of its venue. `first_side` is the side of a 3 that broke first, null
-    where unknown and of any other bar.
+    where unknown and of any other bar. `repaired` bars are from REST. `confirmed_at` is when (market time) the
+    exchange's own candle was found equal, `contradicted_at` when it was last found different; that bar is not verified
+    until the candle has replaced it (atlas/market/completeness.py).
     """
 
     __tablename__ = "candles"
@@ -38,6 +40,27 @@ class CandleRow(Base):
     verified: Mapped[bool]
     in_break: Mapped[bool] = mapped_column(server_default=text("false"))
     first_side: Mapped[str | None]
+    repaired: Mapped[bool] = mapped_column(server_default=text("false"))
+    confirmed_at: Mapped[datetime | None]
+    contradicted_at: Mapped[datetime | None]
+
+
+class HoleRow(Base):
+    """A stretch of a product's trades that may be missing: found at market time `at`, lost `since` then if known.
+
+    `repaired_at` is when candles from REST covered it, null while they have not.
+    """
+
+    __tablename__ = "holes"
+    __table_args__ = (
+        Index("ix_holes_open", "symbol", postgresql_where=text("repaired_at IS NULL")),
+    )
+
+    symbol: Mapped[str] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(primary_key=True)
+    since: Mapped[datetime | None]
+    reason: Mapped[str]
+    repaired_at: Mapped[datetime | None]
 
 
 class QuoteRow(Base):

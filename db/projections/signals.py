@@ -17,7 +17,8 @@ from db.projections.row import Row, columns, here, keys, replaced
 _candle = insert(CandleRow)
 _candle = _candle.on_conflict_do_update(
     index_elements=["symbol", "timeframe", "open_time"],
-    set_=replaced(_candle),
+    # Replaced by the exchange's it is a bar to be confirmed anew; that it was contradicted stays.
+    set_=replaced(_candle, "contradicted_at"),
     # What was verified is not replaced by what is not.
     where=or_(_candle.excluded.verified, ~CandleRow.verified),
 )
@@ -60,7 +61,7 @@ def bar_closed(account: str, event: BarClosed) -> list[Row]:
     """A closed bar is one candle, the last revision of it."""
     bar = event.bar
     fields = columns(bar, "timeframe", "open_time", "close_time", "open", "high", "low", "close", "volume")
-    marks = columns(event, "verified", "in_break", "first_side")
+    marks = columns(event, "verified", "in_break", "first_side", "repaired")
     row = {"symbol": event.symbol, "type": event.type, **marks, **fields}
     return [Row(_candle, row, (f"candles {event.symbol} {bar.timeframe}",))]
 

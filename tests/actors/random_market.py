@@ -11,6 +11,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from actors.messages import (
+    ExchangeCandles,
     FeedDown,
     FeedUp,
     Flatten,
@@ -38,7 +39,7 @@ RULES = Rules(
 BEFORE = {name: bars(REVERSAL, timeframe=name) for name in ("15m", "1h")}
 
 STEPS = (*["trade"] * 60, *["heartbeat"] * 4, "late", "late", "lost", "gap", "drop", *["repair"] * 3, *["back"] * 3,
-         "failed", "replayed", "halt", *["resume"] * 3, "flatten")  # fmt: skip
+         "checked", "checked", "failed", "replayed", "halt", *["resume"] * 3, "flatten")  # fmt: skip
 """Holes and halts are rarer than what ends them, so that most of a market can be traded."""
 MOVES = (-1900, -400, -400, -150, -20, 0, 20, 150, 400, 400, 1900)
 """In ticks of 0.5."""
@@ -128,6 +129,9 @@ def _step(kind: str, exchange: _Exchange) -> list[Any]:
             return [Gap(BIP, now, "ids are missing"), Trades(BIP, (exchange.tick(now),))]
         case "repair":
             return [exchange.history()]
+        case "checked":
+            frames = (frame_bars(name, exchange.printed, now) for name in BEFORE)
+            return [ExchangeCandles(BIP, tuple(FrameBars(each.timeframe, each.closed[-3:], None) for each in frames))]
         case "failed":
             return [HistoryFailed(BIP, "503")]
         case "drop":

@@ -9,12 +9,13 @@ import msgspec
 import pytest
 from sqlalchemy import text
 
-from actors.messages import NightAudited
+from actors.messages import BarClosed, BarConfirmed, BarContradicted, HoleFound, NightAudited
 from atlas.cli.doctor import disk, examine
 from atlas.cli.doctor_exchange import _expiry, compare
 from atlas.cli.findings import Finding
 from atlas.cli.options import Choice
 from atlas.exchange.local import ExchangeOptions, LocalExchange, SyntheticMarket, listed
+from atlas.market.bar import Bar
 from atlas.market.product import MarginRates, Product
 from atlas.market.products import built_in
 from db.engine import connect
@@ -324,3 +325,21 @@ def test_configuration_counts_for_more_than_all_else(commands: Commands, new_dat
     ended = commands("doctor", "--json", "--set", "mode=live", ATLAS_DATABASE_URL=new_database(None))
     assert ended.code == 78
     assert (ended.json["verdict"], ended.json["exit_code"]) == ("error", 78)
+
+
+def test_bars_in_doubt_and_holes_that_are_not_repaired_are_a_warning(patient: Patient, daemon: Daemon) -> None:
+    hour, price = timedelta(hours=1), Decimal(60000)
+    noon = datetime(2026, 7, 1, 12, tzinfo=UTC)
+    bars = [Bar("1h", noon + n * hour, noon + (n + 1) * hour, price, price, price, price, price) for n in range(3)]
+    assert "completeness" not in patient.findings()
+    daemon.write(*(BarClosed("BTC-USD", bar, "1", True) for bar in bars))
+    daemon.write(BarConfirmed("BTC-USD", "1h", noon, noon + hour, noon + hour))
+    found = patient.findings()["completeness"]
+    assert summary(found) == ("ok", 0)
+    assert "of the bars of the last day 1 confirmed, 2 verified" in found.text
+    daemon.write(BarContradicted("BTC-USD", noon, bars[1], bars[1]))
+    daemon.write(HoleFound("ETH-USD", noon, noon, "ids are missing"))
+    found = patient.findings()["completeness"]
+    assert summary(found) == ("warning", 0)
+    assert "BTC-USD 1h: 1 contradicted" in found.text
+    assert "ETH-USD: a hole from 2026-07-01 12:00:00, found 2026-07-01 12:00:00 UTC (ids are missing)" in found.text

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from actors.messages import BarClosed, BarConfirmed, BarContradicted, HoleFound, PositionDoubted
+from atlas.market.bar import Bar
 from atlas.strat.context import Context
 from tests.web.scene import NOW, Daemon, closed, make_panel, position, setup
 
@@ -193,7 +195,7 @@ def test_the_page_says_what_the_json_says(daemon: Daemon, client: FlaskClient) -
 
 KEYS = {
     "at", "name", "account", "system", "daemon", "positions", "trades", "setups", "setups_waiting", "actors",
-    "last_bar", "night_audit",
+    "last_bar", "night_audit", "completeness",
 }  # fmt: skip
 
 
@@ -212,3 +214,36 @@ def test_what_the_database_says_is_never_markup(daemon: Daemon, client: FlaskCli
     daemon.halt(person="<script>alert(1)</script>")
     assert "<script>alert" not in client.get("/").text
     assert "&lt;script&gt;alert(1)" in client.get("/").text
+
+
+def test_the_bars_of_the_last_day_are_shown_with_what_is_known_of_them(daemon: Daemon, client: FlaskClient) -> None:
+    daemon.open_account()
+    daemon.beat()
+    hour, price = timedelta(hours=1), Decimal(60000)
+    bars = [Bar("1h", NOW - n * hour, NOW - (n - 1) * hour, price, price, price, price, price) for n in (3, 2, 1)]
+    daemon.write(*(BarClosed("BIP-20DEC30-CDE", bar, "1", True) for bar in bars))
+    daemon.write(BarConfirmed("BIP-20DEC30-CDE", "1h", bars[0].open_time, bars[0].close_time, NOW))
+    daemon.write(BarClosed("ETP-20DEC30-CDE", bars[2], "1", True))
+    daemon.write(BarContradicted("ETP-20DEC30-CDE", NOW, bars[2], bars[2]))
+    daemon.write(HoleFound("ETP-20DEC30-CDE", NOW, None, "ids 7 to 9 are missing", 1))
+    seen = overview(client)["completeness"]
+    assert seen["bars"] == {"contradicted": 1, "verified": 2, "confirmed": 1}
+    assert [(frame["symbol"], frame["bars"], frame["whole"]) for frame in seen["frames"]] == [
+        ("BIP-20DEC30-CDE", {"confirmed": 1, "verified": 2}, True),
+        ("ETP-20DEC30-CDE", {"contradicted": 1}, False),
+    ]
+    assert [(hole["symbol"], hole["reason"]) for hole in seen["open_holes"]] == [
+        ("ETP-20DEC30-CDE", "ids 7 to 9 are missing")
+    ]
+    page = client.get("/").get_data(as_text=True)
+    for words in ("Bars of the last day", "1 contradicted · 2 verified · 1 confirmed", "is not repaired: ids 7 to 9"):
+        assert words in page
+
+
+def test_a_position_on_a_contradicted_bar_says_so(daemon: Daemon, client: FlaskClient) -> None:
+    daemon.open_account()
+    daemon.open(position())
+    assert not overview(client)["positions"][0]["contradicted"]
+    daemon.write(PositionDoubted(position().id, position().symbol, NOW, "1h", NOW, "it was not so"))
+    assert overview(client)["positions"][0]["contradicted"]
+    assert "own candle contradicts" in client.get("/").get_data(as_text=True)
