@@ -14,6 +14,7 @@ import msgspec
 
 from actors.feed_books import Books
 from actors.feed_clock import believe, plausible, release
+from actors.feed_left_out import goes_on_without, is_left_out, warning
 from actors.feed_reader import Connected, Disconnected, FrameArrived, Line
 from actors.feed_state import Best, Connection, FeedOptions, FeedState, by_canonical, canonical, listed, missing
 from actors.feed_trades import Printed, Quotes, TradeMemory, leave, printed, take
@@ -50,6 +51,12 @@ ALERT_EVERY = timedelta(minutes=10)
 
 class Reconnect(msgspec.Struct, frozen=True):
     """The feed's own timer: the back-off before connection `connection` is over."""
+
+    connection: int
+
+
+class AskAgain(msgspec.Struct, frozen=True):
+    """The feed's own timer: connection `connection` has gone on without a product for long enough."""
 
     connection: int
 
@@ -113,6 +120,9 @@ class Feed(Behaviour[FeedState]):
             case Reconnect(connection=number):
                 if number == connection.number:
                     self._line.open(number)
+            case AskAgain(connection=number):
+                if number == connection.number and connection.without:
+                    yield from self._lose(now, f"asking again for {', '.join(connection.without)}")
             case CheckLine():
                 self._line.check()
                 yield AfterWall(self._options.silence_seconds, CheckLine())
@@ -209,17 +219,24 @@ class Feed(Behaviour[FeedState]):
         connection.acknowledged = frame.channels
         lacking = self._lacking(frame.channels)
         if not lacking:
-            if connection.up_since is None:
-                connection.up_since, state.down_reason = wall, None
-                yield Send("core", FeedUp(frame.at))
-            return
-        if connection.up_since is None and "market_trades" not in frame.channels:
+            state.refused.clear()
+        elif connection.up_since is None and "market_trades" not in frame.channels:
             return  # The acknowledgement of an earlier channel: the last one is still to come.
-        reason = f"not acknowledged: {listed(lacking)}"
-        yield from self._alert(
-            now, "missing", f"The exchange does not acknowledge {listed(lacking)}: correct exchange.products"
-        )
-        yield from self._lose(now, reason)
+        elif connection.up_since is not None or not self._will_do(lacking):
+            text = f"The exchange does not acknowledge {listed(lacking)}: correct exchange.products"
+            yield from self._alert(now, "missing", text)
+            yield from self._lose(now, f"not acknowledged: {listed(lacking)}")
+            return
+        if connection.up_since is None:
+            connection.up_since, state.down_reason = wall, None
+            yield Send("core", FeedUp(frame.at, connection.without))
+        if connection.without:
+            names = ", ".join(connection.without)
+            yield from self._alert(now, f"without {names}", warning(names), critical=True)
+            yield AfterWall(self._options.ask_again_seconds, AskAgain(connection.number))
+
+    def _will_do(self, lacking: dict[str, tuple[str, ...]]) -> bool:
+        return goes_on_without(self.state, lacking, len(self._product_ids), self._options.refusals)
 
     def _lacking(self, acknowledged: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
         return missing(acknowledged, self._product_ids, self._booked)
@@ -314,6 +331,8 @@ class Feed(Behaviour[FeedState]):
             if connection.up_since is not None and not connection.quarantine.held:
                 # A product without any recent trade is in no snapshot; whoever waits for one must be told.
                 for product_id in [known for known in self._symbols if known not in connection.snapshots]:
+                    if is_left_out(state, product_id):
+                        continue
                     state.handed_over = True
                     yield from self._snapshot(product_id, at, None)
         for product_id, best in connection.best.items():
@@ -357,9 +376,9 @@ class Feed(Behaviour[FeedState]):
         else:
             yield Send("core", Resume(source="drift"))
 
-    def _alert(self, now: datetime, name: str, text: str) -> Iterator[Effect]:
+    def _alert(self, now: datetime, name: str, text: str, critical: bool = False) -> Iterator[Effect]:
         """Tell the owner, at most every ten minutes about the same thing."""
         last = self.state.alerted.get(name)
         if last is None or now - last >= ALERT_EVERY:
             self.state.alerted[name] = now
-            yield Send("journal", Alert(kind="feed", name=f"{name}:{now:%Y%m%dT%H%M%S}", at=now, text=text))
+            yield Send("journal", Alert("feed", f"{name}:{now:%Y%m%dT%H%M%S}", now, text, critical))

@@ -30,6 +30,10 @@ class FeedOptions(msgspec.Struct, frozen=True):
     acknowledge_seconds: float = 10.0
     shortest_backoff: float = 0.25
     longest_backoff: float = 30.0
+    refusals: int = 3
+    """Connections in a row that leave a product out, after which the feed goes on without it."""
+    ask_again_seconds: float = 3600.0
+    """How long it goes on so before it connects anew to ask for that product again."""
     steady_seconds: float = 30.0
     """A connection that has been up for so long was a good one: the back-off begins anew."""
 
@@ -53,7 +57,10 @@ class Best(msgspec.Struct):
 
 
 class Connection(msgspec.Struct):
-    """One connection. Times are wall time; `expected` is the next sequence number, `acknowledged` channel → ids."""
+    """One connection. Times are wall time; `expected` is the next sequence number, `acknowledged` channel → ids.
+
+    `without` are the products the exchange does not acknowledge, on a connection that is up all the same.
+    """
 
     number: int
     connected: datetime | None = None
@@ -64,12 +71,14 @@ class Connection(msgspec.Struct):
     snapshots: set[str] = set()
     best: dict[str, Best] = {}
     quarantine: Quarantine = msgspec.field(default_factory=Quarantine)
+    without: tuple[str, ...] = ()
 
 
 class FeedState(msgspec.Struct):
     """Everything the feed must not forget. Products are keyed by the id the exchange's frames carry.
 
-    `failures` counts connections lost since a steady one. `handed_over`: trades or a snapshot have gone out since the
+    `failures` counts connections lost since a steady one. `refused` is product → connections in a row that have left it
+    out. `handed_over`: trades or a snapshot have gone out since the
     last Gap. `newest` is market time as far as the core was told: the newest trade or heartbeat. `drifting` is None
     until drift was measured. `alerted` is when an alert of each kind last went out.
     """
@@ -83,6 +92,7 @@ class FeedState(msgspec.Struct):
     newest: datetime | None = None
     drifting: bool | None = None
     malformed: int = 0
+    refused: dict[str, int] = {}
     alerted: dict[str, datetime] = {}
 
 

@@ -16,13 +16,14 @@ GONE = "the exchange does not list it, or lists it without a field ATLAS needs"
 class Listing(msgspec.Struct):
     """The products on their way, and the exchange's clock before the first was asked for.
 
-    `refused` is product → why it could not be read.
+    `refused` is product → why it could not be read. `wished`: out of turn, because of a doubt.
     """
 
     as_of: datetime | None = None
     products: tuple[Product, ...] = ()
     refused: dict[str, str] = {}
     failures: int = 0
+    wished: bool = False
 
     @property
     def asked(self) -> int:

@@ -7,7 +7,7 @@ its session is open. Breaks do not count, and after an outage of the feed the si
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from actors.messages import Alert
+from actors.messages import Alert, ReadListing
 from actors.risk_monitor_state import RiskState
 from actors.runtime.behaviour import Send
 from atlas.market.product import Product
@@ -34,6 +34,7 @@ def watch(state: RiskState, rules: Rules, now: datetime) -> Iterator[Send]:
             minutes = int((now - since).total_seconds() / 60)
             text = f"{symbol} has had no trade for {minutes} min while a position in it is open: its stop sees no price"
             yield Send("journal", Alert(KIND, f"{symbol}:{seen:%Y%m%dT%H%M%S}", now, text, True))
+            yield Send("history", ReadListing())  # it may say why: the product is paused, or gone
 
 
 def heard(state: RiskState, symbol: str, now: datetime) -> Iterator[Send]:

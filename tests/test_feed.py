@@ -164,7 +164,8 @@ def test_is_up_only_when_everything_asked_for_is_acknowledged() -> None:
 
 
 def test_a_product_left_out_of_the_acknowledgement_is_named_and_tried_again() -> None:
-    with feed(healthy, products=(BTC, "NOPE-USD"), known=(BTC,)) as (running, server):
+    patient = FeedOptions(clock="venue", refusals=1000)
+    with feed(healthy, products=(BTC, "NOPE-USD"), known=(BTC,), options=patient) as (running, server):
         reason = running.core.wait_count(FeedDown, 1)[0].reason
         alert = running.journal.wait_count(Alert, 1)[0]
         running.core.wait_for(lambda _: len(server.sessions) >= 2, "a second attempt")

@@ -18,6 +18,7 @@ from actors.runtime.behaviour import Role
 from actors.runtime.post import Post, Sink
 from actors.runtime.threads import OwnThread, utc_now
 from atlas.exchange.local import ExchangeOptions, LocalExchange, listed, read_market
+from atlas.exchange.local.instants import to_datetime
 
 BTC, BIP = "BTC-USD", "BIP-20DEC30-CDE"
 MINUTES = 600
@@ -46,18 +47,21 @@ def play(tmp_path: Path, speed: float, booked: tuple[str, ...] = ()) -> list[Any
     post, core = Post(), Sink()
     post.bind("core", core)
     post.bind("journal", Sink())
-    with LocalExchange(read_market(files), options) as exchange:
+    market = read_market(files)
+    assert market.end is not None
+    end = to_datetime(market.end)
+    with LocalExchange(market, options) as exchange:
         line = SocketLine(
             exchange.ws_url,
             subscriptions([BTC, BIP], booked),
             lambda message: post.send("reader", "feed", message),
             clock=utc_now,
             monotonic=time.monotonic,
-            options=LineOptions(waits=True, pause=0.0),
+            options=LineOptions(silence=PATIENCE, waits=True, pause=0.0),
         )
 
         def make(state: FeedState) -> Feed:
-            options = FeedOptions(clock="venue")
+            options = FeedOptions(clock="venue", heartbeat_seconds=PATIENCE, acknowledge_seconds=PATIENCE)
             return Feed(
                 [BTC, BIP], line, jitter=lambda: 0.5, options=options, booked=booked, levels=LEVELS, state=state
             )
@@ -65,10 +69,10 @@ def play(tmp_path: Path, speed: float, booked: tuple[str, ...] = ()) -> list[Any
         actor = OwnThread(Role(name="feed", make=make, state=FeedState()), post)
         actor.start(timeout=PATIENCE)
         assert exchange.finished.wait(PATIENCE)
-        end = max(trades.ticks[-1].time for trades in core.messages if isinstance(trades, Trades))
         deadline = time.monotonic() + PATIENCE
         pause = threading.Event()
-        while not any(isinstance(m, MarketTime) and m.at > end for m in core.messages) and time.monotonic() < deadline:
+        while not any(isinstance(m, MarketTime) and m.at > end for m in core.messages):  # the last frame of all
+            assert time.monotonic() < deadline
             pause.wait(0.02)
         assert actor.stop(timeout=PATIENCE)
     assert not [letter for letter in post.dead_letters if letter.to == "feed" and "stopped" not in letter.reason]

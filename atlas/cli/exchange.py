@@ -15,10 +15,12 @@ from atlas.exchange.local import (
     DEFAULT_PRODUCTS,
     PRODUCTS,
     ExchangeOptions,
+    Faults,
     LocalExchange,
     SyntheticMarket,
     default_rate,
     listed,
+    read_faults,
     read_market,
 )
 from atlas.exchange.local.instants import from_datetime
@@ -72,6 +74,12 @@ def exchange() -> None:
 @click.option("--rest-port", type=int, default=8766, show_default=True, help="0 takes any free port.")
 @click.option("--rest-limit", type=float, default=10.0, show_default=True, help="REST requests a second and address.")
 @click.option("--client-id", is_flag=True, help="Put an empty client_id into every frame, as older captures have it.")
+@click.option(
+    "--faults",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Go wrong as this fault script says: [[fault]] with at, kind and parameters, see docs/faults.md.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the two URLs as one JSON object.")
 def serve(
     data: tuple[Path, ...],
@@ -92,6 +100,7 @@ def serve(
     rest_port: int,
     rest_limit: float,
     client_id: bool,
+    faults: Path | None,
     as_json: bool,
 ) -> None:
     """Play a market on two ports: a websocket and REST. Ends with Ctrl-C.
@@ -123,7 +132,8 @@ def serve(
             products, from_datetime(datetime.now(UTC)) if began is None else began, seed=seed,
             rate=default_rate(speed, len(products)) if rate is None else rate,
         )  # fmt: skip
-    _serve(LocalExchange(market, options), as_json=as_json, exit_at_end=exit_at_end)
+    schedule = Faults() if faults is None else read_faults(faults, market.products)
+    _serve(LocalExchange(market, options, schedule), as_json=as_json, exit_at_end=exit_at_end)
 
 
 def _serve(local: LocalExchange, *, as_json: bool, exit_at_end: bool) -> None:

@@ -7,6 +7,7 @@ from time import sleep
 from typing import Any
 
 import msgspec
+from pyrate_limiter import Limiter
 
 from atlas.errors import ConfigurationError, DataError, UnknownProduct
 from atlas.exchange.listing_reader import read_product
@@ -64,7 +65,7 @@ class Rest:
     """The interface at `base_url` (https://host, or http://host:port for the local exchange). For one thread only.
 
     `timeout` is in seconds for each wait on the socket, `rate` in requests a second. Each method makes at most three
-    attempts a request and begins none later than 15 s after the first.
+    attempts a request and begins none later than 15 s after the first. `limit` is a limit shared with other clients.
     """
 
     def __init__(
@@ -76,9 +77,12 @@ class Rest:
         key: str = "",
         secret: str = "",
         wait: Callable[[float], None] = sleep,
+        limit: Limiter | None = None,
     ) -> None:
         """Raises ConfigurationError if address, key or numbers cannot be right."""
-        self._transport = Transport(base_url, timeout=timeout, rate=rate, key=key, secret=secret, wait=wait)
+        self._transport = Transport(
+            base_url, timeout=timeout, rate=rate, key=key, secret=secret, wait=wait, limit=limit
+        )
 
     def close(self) -> None:
         """Close the connection to the exchange."""

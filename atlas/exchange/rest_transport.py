@@ -4,6 +4,7 @@ coinbase-advanced-py has no timeout by default, no retries and no rate limit, lo
 hard-codes https (coinbase.md 4). All of that is mended here and nowhere else.
 """
 
+import json
 import logging
 import re
 from collections.abc import Callable
@@ -37,7 +38,8 @@ class _PlainHttp(HTTPAdapter):
 class Transport:
     """GETs of the public interface at `base_url`, at most `rate` a second. For one thread only, as is the client.
 
-    `wait` sleeps between attempts; an orderly stop may pass one that wakes early.
+    `wait` sleeps between attempts; an orderly stop may pass one that wakes early. `limit` is a limit of requests shared
+    with other clients, in place of one of its own.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Transport:
         key: str = "",
         secret: str = "",
         wait: Callable[[float], None] = sleep,
+        limit: Limiter | None = None,
     ) -> None:
         """Raises ConfigurationError if the address is no http(s) address, or only one of key and secret is there."""
         address = urlsplit(base_url)
@@ -69,13 +72,13 @@ class Transport:
         self._client.session.headers["cache-control"] = "no-cache"
         if address.scheme == "http":
             self._client.session.mount(f"https://{address.netloc}", _PlainHttp())
-        burst = max(1, int(rate))
-        self._limiter = Limiter(Rate(burst, max(1, round(1000 * burst / rate))), buffer_ms=1)
+        self._limiter, self._shared = limit or rate_limit(rate), limit is not None
 
     def close(self) -> None:
         """Close the connection to the exchange."""
         self._client.session.close()
-        self._limiter.close()
+        if not self._shared:
+            self._limiter.close()
 
     def get(self, path: str, **params: Any) -> dict[str, Any]:
         """Return the JSON object at `/api/v3/brokerage` + `path`; parameters that are None are left out.
@@ -102,14 +105,23 @@ class Transport:
         except requests.HTTPError as error:
             raise self._refusal(error.response, path) from error
         except requests.exceptions.JSONDecodeError as error:
-            raise _Passing(f"{self.host} answered {path} with what is not JSON: {error}; try again") from error
+            raise self._no_json(path, error) from error
         except requests.RequestException as error:
             raise _Passing(
                 f"could not reach {self.host}: {_reason(error)}; check the network and exchange.rest_url"
             ) from error
+        except (ValueError, RecursionError) as error:  # Numbers of thousands of digits, and brackets without end.
+            raise self._no_json(path, error) from error
         if not isinstance(answer, dict):
             raise _Passing(f"{self.host} answered {path} with {str(answer)[:80]!r} instead of a JSON object; try again")
+        try:
+            json.dumps(answer, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:  # Half a character (\\ud800): JSON may hold it, no reader and no table can.
+            raise self._no_json(path, error) from error
         return answer
+
+    def _no_json(self, path: str, error: Exception) -> "_Passing":
+        return _Passing(f"{self.host} answered {path} with what is not JSON: {str(error)[:200]}; try again")
 
     def _refusal(self, response: requests.Response, path: str) -> ExchangeError | CredentialError:
         status, text = response.status_code, refusal_text(response.text)
@@ -124,6 +136,12 @@ class Transport:
         if status >= 500:
             return _Passing(f"{said}; try again later, see the exchange's status page", _retry_after(response))
         return Refused(said, status)
+
+
+def rate_limit(rate: float) -> Limiter:
+    """Return a limit of `rate` requests a second, which clients on several threads may share."""
+    burst = max(1, int(rate))
+    return Limiter(Rate(burst, max(1, round(1000 * burst / rate))), buffer_ms=1)
 
 
 class Refused(ExchangeError):

@@ -13,6 +13,9 @@ _SPELLING = re.compile(
     r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))? ?(Z|[+-]\d\d:?\d\d)(?: [A-Z]{3,4})?(?: m=[+-][\d.]+)?"
 )
 
+EARLIEST, LATEST = 1970, 2199
+"""Years. Whatever is stamped beyond them is corrupt, and arithmetic on it would run out of the calendar."""
+
 
 def parse_time(text: str) -> datetime:
     """Return the instant of `2026-09-05T22:10:29.562008293Z`, or of the same in Go's spelling with its `m=+…`.
@@ -23,13 +26,13 @@ def parse_time(text: str) -> datetime:
     try:
         if text[10:11] == "T" and text[-1:] == "Z":
             # The usual spelling, seven times faster than below. Since 3.11 this cuts what is beyond the microsecond.
-            return datetime.fromisoformat(text)
+            return _plausible(datetime.fromisoformat(text))
         match = _SPELLING.fullmatch(text)
         if match is None:
             raise ValueError("not of the form 2026-09-05T22:10:29.5Z")
         day, clock, fraction, offset = match.groups()
         zone = "+00:00" if offset == "Z" else offset
-        return datetime.fromisoformat(f"{day}T{clock}.{(fraction or '0')[:6]:0<6}{zone}").astimezone(UTC)
+        return _plausible(datetime.fromisoformat(f"{day}T{clock}.{(fraction or '0')[:6]:0<6}{zone}").astimezone(UTC))
     except (ValueError, OverflowError) as error:
         raise DataError(f"the exchange sent {text[:60]!r} where a time was expected: {error}") from error
 
@@ -41,6 +44,12 @@ def parse_unix(text: str | int) -> datetime:
         DataError: not a whole number, or out of range.
     """
     try:
-        return datetime.fromtimestamp(int(text), UTC)
+        return _plausible(datetime.fromtimestamp(int(text), UTC))
     except (ValueError, OverflowError, OSError) as error:
         raise DataError(f"the exchange sent {str(text)[:60]!r} where unix seconds were expected: {error}") from error
+
+
+def _plausible(time: datetime) -> datetime:
+    if not EARLIEST <= time.year <= LATEST:
+        raise ValueError(f"the year {time.year} is not one of markets")
+    return time

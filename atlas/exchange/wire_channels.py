@@ -1,6 +1,6 @@
 """Events of the websocket channels the feed does not subscribe to, typed (coinbase.md 1.4).
 
-Decoded without haste: "" becomes None, times become aware UTC datetimes, and msgspec checks the rest.
+Decoded without haste: "" and Go's zero time become None, times become aware UTC datetimes, and msgspec checks the rest.
 """
 
 from collections.abc import Callable
@@ -146,16 +146,17 @@ class FuturesBalanceEvent(msgspec.Struct, frozen=True):
 
 ChannelEvent = CandlesEvent | StatusEvent | UserEvent | FuturesBalanceEvent
 
+_ZERO = "0001-01-01T00:00:00Z"
 _TIMES = frozenset({"creation_time", "end_time", "start_time"})
 
 
 def _cleaned(node: Any, key: str = "") -> Any:
-    """Return JSON with "" as None and times parsed, which msgspec cannot be told to do by itself."""
+    """Return JSON with "" and Go's zero time as None and times parsed, which msgspec cannot be told to do by itself."""
     if isinstance(node, dict):
         return {name: _cleaned(value, name) for name, value in node.items()}
     if isinstance(node, list):
         return [_cleaned(value) for value in node]
-    if node == "":
+    if node in ("", _ZERO):
         return None
     if key in _TIMES and isinstance(node, str):
         return parse_time(node)

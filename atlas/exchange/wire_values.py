@@ -14,7 +14,7 @@ def sane(value: Decimal, field: str, *, zero: bool = False) -> Decimal:
     Raises:
         DataError: it is not; names the field and the value.
     """
-    if zero and value == 0:
+    if zero and value.is_zero():
         return value
     if not value.is_finite() or value <= 0 or not _SMALLEST <= value.adjusted() <= _LARGEST:
         raise DataError(f"{field} is {str(value)[:40]}: a positive number was expected")

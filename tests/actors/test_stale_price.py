@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from actors.messages import Alert, FeedDown, FeedUp, MarketTime, PositionClosed
+from actors.messages import Alert, FeedDown, FeedUp, MarketTime, PositionClosed, ReadListing
 from actors.risk_monitor_stale import watch
 from actors.risk_monitor_state import Managed, RiskState
 from atlas.rules import AlertRules, Rules
@@ -41,6 +41,13 @@ def test_lesson_69_a_position_without_a_price_for_a_quarter_of_an_hour_is_told_o
         f"{BIP} has had no trade for 16 min while a position in it is open: its stop sees no price"
     ]
     assert [alert.critical for alert in scene.events(Alert) if alert.kind == "stale_price"] == [True]
+
+
+def test_with_the_alert_the_listing_is_read_which_may_say_why() -> None:
+    scene = entered()
+    pass_by(scene, 6, 50)
+    assert len(told(scene)) == 1
+    assert scene.sent("history", ReadListing) == [ReadListing()]
 
 
 def test_lesson_69_that_it_trades_again_is_told_and_a_new_silence_again() -> None:
@@ -78,7 +85,8 @@ def silent_since(begin: datetime, minutes: int, **listed: Any) -> list[tuple[int
     found = []
     for minute in range(minutes + 1):
         for effect in watch(state, Rules(), begin + timedelta(minutes=minute)):
-            found.append((minute, effect.message.text))
+            if isinstance(effect.message, Alert):
+                found.append((minute, effect.message.text))
     return found
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 
 from atlas.exchange.local.connection import Connection
+from atlas.exchange.local.fault_play import FaultPlay
 from atlas.exchange.local.instants import NS
 from atlas.exchange.local.options import ExchangeOptions
 from atlas.exchange.local.publications import Publication
@@ -29,13 +30,18 @@ class Conductor:
         connections: Callable[[], Sequence[Connection]],
         lock: threading.Lock,
         *,
+        play: FaultPlay,
         behind_wall: float | None = None,
     ) -> None:
-        """`behind_wall`: the market's clock is the wall's, so many seconds behind, and never lets go of a lag."""
+        """`play` are the faults.
+
+        `behind_wall`: the market's clock is the wall's, so many seconds behind, and never lets go of a lag.
+        """
         self._timeline = timeline
         self._options = options
         self._connections = connections
         self._lock = lock
+        self._play = play
         self._tracks_wall = behind_wall is not None
         self._started = False
         self._anchor = (monotonic() - (behind_wall or 0.0), timeline.now)
@@ -47,7 +53,9 @@ class Conductor:
         steps = 0
         while (instant := self._timeline.next_instant()) is not None:
             if self._must_stand():
+                self._play.stands()
                 await self._stand()
+                self._play.moves()
                 self._started = True
                 self._anchor = (monotonic(), self._timeline.now)
             wait = self._wait_until(instant)
@@ -58,6 +66,7 @@ class Conductor:
             if not await self._deliver(self._timeline.step) and steps % STEPS_PER_TURN == 0:
                 await asyncio.sleep(0)
         finished()
+        self._play.stands()
         while True:
             await asyncio.sleep(STANDING_HEARTBEAT)
             await self._deliver(self._idle)
@@ -108,7 +117,13 @@ class Conductor:
         """
         with self._lock:
             published = publish()
-            listeners = [each for each in self._connections() if each.take(published)] if published else []
+            self._play.advance()
+            connections = self._connections()
+            if self._play.has_strikes and any(each.session.subscribed for each in connections):
+                for struck in self._play.strikes():
+                    for each in connections:
+                        each.strike(struck)
+            listeners = [each for each in connections if each.take(published)]
         if not listeners or self._options.free_run:
             return False
         if len(listeners) == 1:

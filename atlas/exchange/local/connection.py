@@ -13,6 +13,7 @@ from time import monotonic
 
 from websockets.exceptions import ConnectionClosed
 
+from atlas.exchange.local.fault_play import FaultPlay, Struck
 from atlas.exchange.local.options import ExchangeOptions
 from atlas.exchange.local.paced_socket import PacedSocket
 from atlas.exchange.local.publications import HEARTBEATS, Publication
@@ -25,9 +26,16 @@ CLOSED_NORMALLY = 1000
 class Connection:
     """One connected client."""
 
-    def __init__(self, socket: PacedSocket, timeline: Timeline, options: ExchangeOptions, lock: threading.Lock) -> None:
-        """`lock` guards the timeline against readers on other threads."""
-        self.session = Session(timeline, options)
+    def __init__(
+        self, socket: PacedSocket, timeline: Timeline, options: ExchangeOptions, lock: threading.Lock, play: FaultPlay
+    ) -> None:
+        """`lock` guards the timeline, and with it the faults played, against readers on other threads."""
+        self.session = Session(timeline, options, play=play)
+        self._play = play
+        self._stall: Struck | None = None
+        self._torn: bytes | None = None
+        self._deaf = False
+        self._closing: asyncio.Task[None] | None = None
         self._socket = socket
         self._options = options
         self._lock = lock
@@ -58,10 +66,9 @@ class Connection:
 
     def take(self, published: Iterable[Publication]) -> bool:
         """Line up what this client gets of what is published; False if nothing. The caller holds the lock."""
-        frames = self.session.take(published)
-        if not frames:
+        self._outbox.extend(self.session.take(published))
+        if not self._outbox or self._gagged():
             return False
-        self._outbox.extend(frames)
         if self._options.free_run:
             if len(self._outbox) > self._options.buffer_frames:
                 self._drop()
@@ -69,26 +76,69 @@ class Connection:
                 self._filled.set()
         return True
 
+    def strike(self, struck: Struck) -> None:
+        """Let a fault of lines or frames befall this connection. The caller holds the lock."""
+        fault = struck.fault
+        if not self._socket.can_send:
+            return
+        match fault.kind:
+            case "stall":
+                self._stall = struck
+            case "reset":
+                self._socket.reset()
+            case "hang_up":
+                self._deaf = True
+                self._socket.hang_up()
+            case "close":
+                self._closing = asyncio.create_task(self._socket.close(fault.code, fault.reason))
+            case _:
+                self._outbox.extend(self.session.strike(fault))
+
+    def _gagged(self) -> bool:
+        """Whether a fault keeps everything back: in silence, after half a frame, or when it has hung up."""
+        return self._play.silent or self._deaf or (self._torn is not None and not self._stalled_out())
+
+    def _stalled_out(self) -> bool:
+        return self._stall is None or self._stall.over
+
     async def catch_up(self) -> None:
         """Send what is lined up and wait until the client has read it; drop a client that never does."""
         try:
             async with asyncio.timeout(self._options.stall_limit):
                 async with self._sending:
+                    if not self._goes_on():
+                        return
                     read = self._socket.send_and_ping(self._outbox)
                     self._outbox.clear()
                     self._sent_at = monotonic()
                 await read
         except ConnectionClosed:
-            pass
+            self._outbox.clear()
+            await asyncio.sleep(0)  # so that whoever drives the market sees that it is gone
         except TimeoutError:
             self._drop()
 
     async def _flush(self) -> None:
         """Send the outbox in order, whoever else is sending."""
         async with self._sending:
-            while self._outbox:
+            while self._outbox and self._goes_on():
                 await self._socket.send(self._outbox.popleft())
             self._sent_at = monotonic()
+
+    def _goes_on(self) -> bool:
+        """Tell whether frames may be sent; stop half-way in the next one where a stall has begun, go on where it ends.
+
+        Raises ConnectionClosedError if the connection is closed.
+        """
+        self._socket.require_open()
+        if self._play.silent or self._deaf:
+            return False
+        if self._torn is not None and self._stalled_out():
+            rest, self._torn, self._stall = self._torn, None, None
+            self._socket.send_rest(rest)
+        if self._stall is not None and self._torn is None and self._outbox:
+            self._torn = self._socket.send_half(self._outbox.popleft())
+        return not self._gagged()
 
     async def _pump(self) -> None:
         """Running free: send as fast as the client takes it."""

@@ -14,6 +14,8 @@ from websockets.http11 import Request, Response
 from atlas.errors import InternalError, UnavailableError
 from atlas.exchange.local.conductor import Conductor
 from atlas.exchange.local.connection import Connection
+from atlas.exchange.local.fault import Fault, Faults
+from atlas.exchange.local.fault_play import FaultPlay, Struck
 from atlas.exchange.local.instants import MINUTE, NS, rfc3339
 from atlas.exchange.local.market import Market
 from atlas.exchange.local.options import ExchangeOptions
@@ -32,12 +34,19 @@ class LocalExchange:
     """A websocket and a REST server on loopback that play one market.
 
     `finished` is set when a played market has come to its end. Use it as a context manager, or `start` and `stop`.
+    `faults` are what goes wrong on purpose, each at its time.
     """
 
-    def __init__(self, market: Market, options: ExchangeOptions | None = None) -> None:
+    def __init__(
+        self,
+        market: Market,
+        options: ExchangeOptions | None = None,
+        faults: Faults = Faults(),  # noqa: B008  immutable
+    ) -> None:
         self.options = (options or ExchangeOptions()).checked()
         self.finished = threading.Event()
         self._timeline = Timeline(market, heartbeat_every=heartbeat_period(self.options.speed))
+        self._play = FaultPlay(self._timeline, faults, speed=self.options.speed)
         self._lock = threading.Lock()
         self._connections: list[Connection] = []
         self._connects: dict[str, TokenBucket] = {}
@@ -69,7 +78,7 @@ class LocalExchange:
         host, ws_port = ws_socket.getsockname()[:2]
         self.ws_url = f"ws://{host}:{ws_port}"
         self.rest_url = f"http://{host}:{rest_socket.getsockname()[1]}"
-        self._rest = RestServer(rest_socket, self._timeline, self.options, self._lock, self._progress)
+        self._rest = RestServer(rest_socket, self._timeline, self.options, self._lock, self._progress, self._play)
         ready = threading.Event()
         self._threads = [
             threading.Thread(target=self._run, args=(ws_socket, ready), name="exchange-ws", daemon=True),
@@ -95,6 +104,21 @@ class LocalExchange:
         self._threads = []
         self._raise_failure()
 
+    def strike(self, fault: Fault) -> None:
+        """Let one more fault come, from any thread: at its time, or now if that is past. Raises UsageError."""
+        with self._lock:
+            self._play.add(fault)
+
+    def calm(self) -> None:
+        """End all faults that last, from any thread; what waits for its time still comes."""
+        with self._lock:
+            self._play.calm()
+
+    def struck(self) -> list[Struck]:
+        """Return the faults that have begun so far, in order."""
+        with self._lock:
+            return list(self._play.struck)
+
     @property
     def failed(self) -> bool:
         """Whether it broke down; `stop` then raises why."""
@@ -113,6 +137,9 @@ class LocalExchange:
             "speed": self.options.speed,
             "trades_sent": timeline.trades_sent,
             "clients": len(self._connections),
+            "frames": self._play.frames,
+            "faults_waiting": self._play.waiting,
+            "faults": list(self._play.told()),
         }
 
     def _run(self, listening: socket.socket, ready: threading.Event) -> None:
@@ -126,8 +153,9 @@ class LocalExchange:
     async def _serve(self, listening: socket.socket, ready: threading.Event) -> None:
         self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
         self._conductor = Conductor(
-            self._timeline, self.options, lambda: self._connections, self._lock, behind_wall=self._behind_wall()
-        )
+            self._timeline, self.options, lambda: self._connections, self._lock, play=self._play,
+            behind_wall=self._behind_wall(),
+        )  # fmt: skip
         async with serve(
             self._converse, sock=listening, create_connection=PacedSocket, process_request=self._admit,
             compression=None, ping_interval=None,
@@ -151,7 +179,7 @@ class LocalExchange:
     async def _converse(self, websocket: ServerConnection) -> None:
         assert self._conductor is not None
         assert isinstance(websocket, PacedSocket)
-        connection = Connection(websocket, self._timeline, self.options, self._lock)
+        connection = Connection(websocket, self._timeline, self.options, self._lock, self._play)
         self._connections.append(connection)
         try:
             await connection.converse(self._conductor.heard)
@@ -160,7 +188,13 @@ class LocalExchange:
             self._conductor.heard.set()
 
     def _admit(self, websocket: ServerConnection, request: Request) -> Response | None:
-        """Refuse a client that connects too often."""
+        """Refuse a client that connects too often, or that a fault keeps out."""
+        with self._lock:
+            self._play.advance()
+            refused = self._play.take("refuse_connection")
+        if refused is not None:
+            status = http.HTTPStatus(refused.fault.status or http.HTTPStatus.TOO_MANY_REQUESTS)
+            return websocket.respond(status, f"{status.phrase}\n")
         address = str(websocket.remote_address[0])
         limit = self.options.connections_per_second
         if self._connects.setdefault(address, TokenBucket(limit, limit)).take():

@@ -49,6 +49,7 @@ class CandleHistory:
         self._figures: DayFigures | None = None
         self._figures_key = (-1, -1)
         self._year: tuple[int, int, int] | None = None  # day, low, high
+        self._revised: list[tuple[int, str, int]] = []
 
     def add(self, time: int, ticks: int, lots: int) -> None:
         """Take in a trade; `time` in nanoseconds does not go back."""
@@ -71,6 +72,10 @@ class CandleHistory:
             self._base = self._before()
         return self._base
 
+    def revise(self, start: int, field: str, ticks: int) -> None:
+        """Tell the minute that opens at `start` (unix seconds) otherwise from now on: `field` by so many ticks."""
+        self._revised.append((start, field, ticks))
+
     def rows(self, start: int, end: int) -> MinuteRows:
         """Return the minutes that open in [start, end), unix seconds, the forming one included."""
         base = self.base().cut(start, end)
@@ -81,7 +86,13 @@ class CandleHistory:
         if forming is not None and start <= forming.start < end:
             values = (forming.start, forming.open, forming.high, forming.low, forming.close, forming.volume)
             columns.append([np.array([value], dtype=np.int64) for value in values])
-        return MinuteRows(*(np.concatenate(parts) for parts in zip(*columns, strict=True)))
+        found = MinuteRows(*(np.concatenate(parts) for parts in zip(*columns, strict=True)))
+        for minute, field, ticks in self._revised:
+            at = found.times == minute
+            getattr(found, field)[at] += ticks
+            found.high[at] = np.maximum.reduce([found.high[at], found.low[at], found.open[at], found.close[at]])
+            found.low[at] = np.minimum.reduce([found.low[at], found.open[at], found.close[at]])
+        return found
 
     def candles(self, seconds: int, start: int, end: int) -> list[Candle]:
         """Return the candles of `seconds` (anchored at 1970 UTC) whose start lies in [start, end], ascending.

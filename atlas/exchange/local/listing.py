@@ -52,7 +52,7 @@ def product(tape: Tape, now: int) -> dict[str, Any]:
         "cancel_only": False,
         "limit_only": False,
         "post_only": False,
-        "trading_disabled": False,
+        "trading_disabled": bool(tape.halt),
         "auction_mode": False,
         "product_type": item.kind,
         "quote_currency_id": "USD",

@@ -7,6 +7,8 @@ from atlas.exchange.local.market import MarketTrade
 from atlas.exchange.local.products import ListedProduct
 
 HEARTBEATS = "heartbeats"
+CHANNELS = (HEARTBEATS, "ticker", "ticker_batch", "market_trades", "candles", "level2", "status")
+"""What may be subscribed to."""
 WIRE_NAMES = {"level2": "l2_data"}
 """Channels whose frames go by another name than their subscription."""
 

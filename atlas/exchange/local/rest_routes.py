@@ -94,7 +94,7 @@ def _time(timeline: Timeline) -> Answer:
 def _products(timeline: Timeline, query: Query) -> Answer:
     wanted, kind = {canonical(name) for name in query.get("product_ids", ())}, _one(query, "product_type")
     everything = (_one(query, "get_all_products") or "").lower() == "true"
-    tapes = list(timeline.tapes.values())
+    tapes = [tape for tape in timeline.tapes.values() if tape.halt != "delisted"]
     if wanted:
         tapes = [tape for tape in tapes if tape.product.product_id in wanted]
     if kind or not (wanted or everything):
@@ -185,7 +185,7 @@ def _level(product: ListedProduct, level: Level) -> dict[str, str]:
 
 def _tape(timeline: Timeline, product_id: str) -> Tape:
     tape = timeline.tapes.get(canonical(product_id))
-    if tape is None:
+    if tape is None or tape.halt == "delisted":
         raise _Refusal(_not_found(f"Product {product_id} not supported"))
     return tape
 

@@ -25,6 +25,8 @@ class Tape:
         self._last: MarketTrade | None = None
         self._book: Book | None = None
         self.traded = 0
+        self.halt = ""
+        """`paused` or `delisted` while the exchange has taken the product from trading."""
 
     def record(self, trade: MarketTrade) -> None:
         """Take in the next trade."""
@@ -59,8 +61,8 @@ class Tape:
         return self.product.kind == "FUTURE" and in_break(now)
 
     def quoted(self, now: int) -> bool:
-        """Tell whether there are quotes: not in a synthetic market's break; a file's trades play as they are."""
-        return self._market.from_file or not self.closed(now)
+        """Tell whether there are quotes: not in a halt, nor a synthetic market's break; a file plays as it is."""
+        return not self.halt and (self._market.from_file or not self.closed(now))
 
     def best_lots(self) -> tuple[int, int]:
         """Return the sizes at the best bid and ask."""

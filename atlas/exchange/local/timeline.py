@@ -13,6 +13,8 @@ Each step goes to the next instant at which something happens and returns what i
 which is at or after its newest trade; anything sent while a batch is pending is stamped no later than its oldest trade.
 """
 
+from msgspec.structs import replace
+
 from atlas.exchange.local import frames
 from atlas.exchange.local.instants import NS, US
 from atlas.exchange.local.market import Market, MarketTrade
@@ -57,6 +59,7 @@ class Timeline:
         self._candles_at: int | None = None
         self._batched: dict[str, None] = {}
         self._batch_at: int | None = None
+        self._unprinted: dict[str, int] = {}
         self._heartbeat_every = heartbeat_every
         self._heartbeat_at = market.start + heartbeat_every
         self._counter = FIRST_COUNTER
@@ -123,11 +126,18 @@ class Timeline:
             trade = self._next
             self._next = next(self._trades, None)
             tape = self.tapes[trade.product_id]
+            if tape.halt:
+                self._unprinted[trade.product_id] = self._unprinted.get(trade.product_id, 0) + 1
+                continue
+            if self._unprinted:  # what was never printed has no id: those after it follow without a hole
+                trade = replace(trade, trade_id=trade.trade_id - self._unprinted.get(trade.product_id, 0))
             if self._opens_candle(tape, now):
                 published.append(self._candle(trade.product_id, self._no_later(now)))
             tape.record(trade)
             self._pending.append((trade, tape.product))
             matched[trade.product_id] = None
+        if not matched:
+            return published
         if self._cut_at is None:
             self._cut_at = (now // BATCH + 1) * BATCH
         if self._candles_at is None:
@@ -171,7 +181,7 @@ class Timeline:
     def _heartbeat(self, stamp: int) -> list[Publication]:
         self._heartbeat_at = self.now + self._heartbeat_every
         self._counter += 1
-        quiet = [name for name, tape in self.tapes.items() if not tape.quoted(self.now)]
+        quiet = [name for name, tape in self.tapes.items() if not tape.quoted(self.now) and tape.halt != "delisted"]
         # In the break the exchange keeps sending tickers, with empty quotes (coinbase.md 0, fact 12).
         return [Heartbeat(stamp, self._counter), *(self._ticker(name, stamp) for name in quiet)]
 
