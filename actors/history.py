@@ -15,15 +15,26 @@ from typing import Any, Protocol
 
 import msgspec
 
+from actors.history_confirm import LOOKS, Check, CheckDue, Pace, due, join
+from actors.history_confirm import step as look
 from actors.history_listing import Listing, news, read_one
 from actors.history_missed import Downtime, following, step
-from actors.messages import Alert, FrameBars, History, HistoryFailed, LoadHistory, ProductsListed
+from actors.messages import (
+    Alert,
+    ConfirmBars,
+    FrameBars,
+    History,
+    HistoryFailed,
+    LoadHistory,
+    ProductsListed,
+    ReadListing,
+)
 from actors.runtime.behaviour import AfterWall, Behaviour, Effect, Send
 from atlas.errors import AtlasError
-from atlas.exchange.rest import pages
+from atlas.exchange.rest import PAGE, pages
 from atlas.market.aggregation import aggregate
 from atlas.market.bar import Bar
-from atlas.market.listing_schedule import next_reading
+from atlas.market.listing_schedule import WHILE_CLOSED, next_reading
 from atlas.market.product import Product
 from atlas.market.timeframes import base_granularity, period
 
@@ -36,6 +47,8 @@ CLOSED = 60
 
 CLOSED_MONTHS = 24
 """Of 1M, which is made of days: with these all of 1d, 1w and 1M come in three requests."""
+
+PACE = Pace()
 
 LONGEST_PAUSE = 60.0
 SHORTEST_PAUSE = 1.0
@@ -64,9 +77,10 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class ListProducts(msgspec.Struct, frozen=True):
-    """Read the products again: it is time, or `failures` attempts in a row have failed."""
+    """Read the products again: it is time, `failures` attempts in a row have failed, or it is `wished`."""
 
     failures: int = 0
+    wished: bool = False
 
 
 class Load(msgspec.Struct):
@@ -81,10 +95,11 @@ class Load(msgspec.Struct):
 
 
 class HistoryState(msgspec.Struct):
-    """What is to be done, in order; products first. `turn` numbers the steps, `walking` says that one is under way.
+    """What is to be done, in order: products, what was missed, candles, and `checks` of bars that have closed.
 
-    `known` are the products as listed before, in this process or an earlier one. `down` is the time in which ATLAS was
-    not there, while something open in it is not settled.
+    `turn` numbers the steps, `walking` says that one is under way. `known` are the products as listed before, in this
+    process or an earlier one. `down` is the time in which ATLAS was not there, while something open in it is not
+    settled.
     """
 
     loads: list[Load] = []
@@ -93,6 +108,7 @@ class HistoryState(msgspec.Struct):
     walking: bool = False
     known: dict[str, Product] = {}
     down: Downtime | None = None
+    checks: list[Check] = []
 
 
 class HistoryActor(Behaviour[HistoryState]):
@@ -100,7 +116,8 @@ class HistoryActor(Behaviour[HistoryState]):
 
     `closed` is timeframe → closed bars wanted; `connect` makes the client, on the actor's own thread; `keep` is given
     each listing, for the cache a start without the exchange falls back to; `expiry_days` is how long before its end a
-    product's expiry is announced, once a day; `jitter` gives numbers in [0, 1).
+    product's expiry is announced, once a day; `pace` says when closed bars are looked up; `jitter` gives numbers in
+    [0, 1).
     """
 
     def __init__(
@@ -112,11 +129,12 @@ class HistoryActor(Behaviour[HistoryState]):
         jitter: Callable[[], float],
         keep: Callable[[tuple[Product, ...]], None] | None = None,
         expiry_days: int = 14,
+        pace: Pace = PACE,
         state: HistoryState | None = None,
     ) -> None:
         self._product_ids = tuple(dict.fromkeys(product_ids))
         self._closed, self._connect, self._jitter, self._keep = dict(closed), connect, jitter, keep
-        self._expiry_days = expiry_days
+        self._expiry_days, self._pace = expiry_days, pace
         self._connected: Market | None = None
         self.state = state or HistoryState()
 
@@ -140,7 +158,7 @@ class HistoryActor(Behaviour[HistoryState]):
             self._connected = None
 
     def receive(self, now: datetime, message: Any) -> Iterator[Effect]:
-        """Handle LoadHistory, and own steps and timers."""
+        """Handle LoadHistory, ConfirmBars, and own steps and timers."""
         match message:
             case Step(turn=turn):
                 if turn == self.state.turn:
@@ -148,8 +166,18 @@ class HistoryActor(Behaviour[HistoryState]):
             case LoadHistory(symbol=symbol, reason=reason):
                 self._ask(symbol, reason)
                 yield from self._walk()
-            case ListProducts(failures=failures):
-                self.state.listing = Listing(failures=failures)
+            case ConfirmBars():
+                yield AfterWall(self._pace.after, due(message))
+            case CheckDue():
+                join(self.state.checks, message)
+                yield from self._walk()
+            case ListProducts(failures=failures, wished=wished):
+                self.state.listing = Listing(failures=failures, wished=wished)
+                yield from self._walk()
+            case ReadListing():
+                # A reading under way may be older than the wish; but if it is the regular one, so is what follows it.
+                self.state.listing = Listing(wished=self.state.listing is None or self.state.listing.wished)
+                self.state.walking = False
                 yield from self._walk()
             case _:
                 raise TypeError(f"{NAME} does not know {type(message).__name__}")
@@ -165,7 +193,8 @@ class HistoryActor(Behaviour[HistoryState]):
     def _walk(self, pause: float = 0.0) -> Iterator[Effect]:
         """Arrange for the next step, if there is anything to do and none is under way."""
         state = self.state
-        if state.walking or (state.listing is None and state.down is None and not state.loads):
+        wanted = state.loads or state.checks
+        if state.walking or (state.listing is None and state.down is None and not wanted):
             return
         state.walking = True
         state.turn += 1
@@ -187,7 +216,32 @@ class HistoryActor(Behaviour[HistoryState]):
             except AtlasError as error:
                 yield from self._failed(state.loads.pop(0), error)
                 return
+        elif state.checks:
+            try:
+                yield from self._check(state.checks[0])
+            except AtlasError as error:
+                yield from self._unchecked(state.checks.pop(0), error)
+                return
         yield from self._walk()
+
+    def _check(self, check: Check) -> Iterator[Effect]:
+        """Look at the exchange's own candles of bars that closed, in one request."""
+        told, again = look(check, self._market(), PAGE)
+        if not check.left:
+            del self.state.checks[0]
+        if told is not None:
+            yield Send("core", told)
+        if again is not None:
+            yield AfterWall(self._pace.again, again)
+
+    def _unchecked(self, check: Check, error: AtlasError) -> Iterator[Effect]:
+        """Try again behind the others; after a few times the bars stay unconfirmed, which the ledger shows."""
+        if check.failures < LOOKS:
+            check.failures += 1
+            self.state.checks.append(check)
+        else:
+            _log.warning("bars of %s stay unconfirmed: %s", check.symbol, error)
+        yield from self._walk(SHORTEST_PAUSE)
 
     def _settle(self, down: Downtime) -> Iterator[Effect]:
         """Ask for what was missed while ATLAS was down. Nothing else is loaded before it is there."""
@@ -233,7 +287,7 @@ class HistoryActor(Behaviour[HistoryState]):
             state.listing = None
             if listing.failures == 0:
                 yield _alert("products", now, f"The products could not be read: {error}")
-            yield AfterWall(self._pause(listing.failures), ListProducts(listing.failures + 1))
+            yield AfterWall(self._pause(listing.failures), ListProducts(listing.failures + 1, listing.wished))
             return
         if listing.asked < len(self._product_ids):
             return
@@ -241,7 +295,8 @@ class HistoryActor(Behaviour[HistoryState]):
         products = listing.found(state.known)
         yield Send("core", ProductsListed(products))
         wait = next_reading(products, listing.as_of) - listing.as_of
-        yield AfterWall(wait.total_seconds(), ListProducts())
+        if not listing.wished or wait <= WHILE_CLOSED:  # one wished leaves the regular ones to their time
+            yield AfterWall(wait.total_seconds(), ListProducts(wished=listing.wished))
         for told in news(listing, products, state.known, now, self._expiry_days):
             yield Send("journal", told)
         state.known = {product.id: product for product in products}

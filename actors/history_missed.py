@@ -2,6 +2,8 @@
 
 They come before all other candles, so that what happened is settled in the order of its time; and once more when those
 are loaded, from where the first ended: candles of many products take minutes, in which the market goes on.
+
+Where REST could not be reached at the start the feed goes on without them; they are `late`, and asked for once.
 """
 
 from datetime import datetime
@@ -32,7 +34,7 @@ class Downtime(msgspec.Struct):
     """`after` is the market time of the last committed input, `since` the last sign of life.
 
     `as_of` is the exchange's clock of the candles on their way, `requests` the product, first and last open of those
-    still to be made; `again` says that this is the second time, the last.
+    still to be made; `again` says that this is the second time, the last. `late`: the feed does not wait.
     """
 
     symbols: tuple[str, ...]
@@ -43,6 +45,7 @@ class Downtime(msgspec.Struct):
     fetched: dict[str, list[Bar]] = {}
     failures: int = 0
     again: bool = False
+    late: bool = False
 
 
 def step(down: Downtime, exchange: Candles) -> Missed | None:
@@ -58,12 +61,12 @@ def step(down: Downtime, exchange: Candles) -> Missed | None:
     if down.requests:
         return None
     candles = {symbol: _until(down.fetched.get(symbol, []), down.as_of) for symbol in down.symbols}
-    return Missed(down.after, down.since, max(down.as_of, down.after), candles, last=down.again)
+    return Missed(down.after, down.since, max(down.as_of, down.after), candles, last=down.again or down.late)
 
 
 def following(down: Downtime, told: Missed) -> Downtime | None:
     """Return what is to be asked for when the other candles are loaded; None after the second time."""
-    return None if down.again else Downtime(down.symbols, told.until, down.since, again=True)
+    return None if told.last else Downtime(down.symbols, told.until, down.since, again=True)
 
 
 def _until(bars: list[Bar], as_of: datetime) -> tuple[Bar, ...]:

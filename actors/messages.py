@@ -1,8 +1,9 @@
 """Every message between actors. Commands are imperative, events past tense, state is a noun (architecture.md).
 
-Inputs of the core: Trades, Missed, Depth, MarketTime, History, HistoryFailed, Gap, FeedUp, FeedDown, ProductsListed,
-Halt, Resume, Flatten, ClosePosition. Everything else is caused by them. An event that goes to the journal has a `key`:
-unique within an account, derived, never a clock or a chance number, so that the same event twice is one row.
+Inputs of the core: Trades, Missed, Depth, MarketTime, History, HistoryFailed, ExchangeCandles, Gap, FeedUp, FeedDown,
+ProductsListed, Halt, Resume, Flatten, ClosePosition. Everything else is caused by them. An event that goes to the
+journal has a `key`: unique within an account, derived, never a clock or a chance number, so that the same event twice
+is one row.
 """
 
 from datetime import date, datetime
@@ -42,8 +43,8 @@ class Event(Message, frozen=True):
 class Trades(Message, frozen=True):
     """The new trades of one product in one frame, oldest first.
 
-    `source` is feed (seen live), snapshot (already printed before we were subscribed) or rest. `guess` comes with the
-    one trade that is a point of a candle's path (files of candles).
+    `source` is feed (seen live), snapshot (already printed before we were subscribed) or rest (asked for while the feed
+    is down). `guess` comes with the one trade that is a point of a candle's path (files of candles).
     """
 
     symbol: str
@@ -55,7 +56,7 @@ class Trades(Message, frozen=True):
 class Traded(Message, frozen=True):
     """One trade, as the core hands it to scanner, broker, risk monitor and entry monitor, in that order.
 
-    One from the `candles` of a time in which ATLAS was down goes to broker and risk monitor alone.
+    One from the `candles` of a time in which ATLAS was down, or by `rest`, goes to broker and risk monitor alone.
     """
 
     symbol: str
@@ -66,6 +67,11 @@ class Traded(Message, frozen=True):
     @property
     def tradable(self) -> bool:
         """Whether orders of ours find it in the market: not one that had printed before we were subscribed."""
+        return self.source != "snapshot"
+
+    @property
+    def live(self) -> bool:
+        """Whether it comes in its order: what a subscription replays or REST tells may be older than what is open."""
         return self.source in ("feed", "candles")
 
 
@@ -140,6 +146,30 @@ class LoadHistory(Message, frozen=True):
     reason: str
 
 
+class ReadListing(Message, frozen=True):
+    """Ask `history` to read the listing now: there is reason to think that a product is not traded any more."""
+
+
+class WatchPrices(Message, frozen=True):
+    """Ask `rest_prices` for the trades of these products, later than the last one known of each; none: it is over."""
+
+    since: dict[str, datetime | None]
+
+
+class ConfirmBars(Message, frozen=True):
+    """Ask `history` whether the exchange's own candles equal these closed bars of one timeframe, oldest first."""
+
+    symbol: str
+    bars: tuple[Bar, ...]
+
+
+class ExchangeCandles(Message, frozen=True):
+    """The exchange's own candles of periods that have closed, by timeframe: the bars are held against them."""
+
+    symbol: str
+    frames: tuple[FrameBars, ...]
+
+
 class Snapshot(Message, frozen=True):
     """The recent trades the exchange replays on subscription have been handed over (maybe none).
 
@@ -166,9 +196,13 @@ class Gap(Message, frozen=True):
 
 
 class FeedUp(Message, frozen=True):
-    """The socket is subscribed and its acknowledgement equals the request."""
+    """The socket is subscribed and its acknowledgement equals the request, but for the products it goes on `without`.
+
+    Of those no price comes: they count as if the feed were down.
+    """
 
     at: datetime | None = None
+    without: tuple[str, ...] = ()
 
 
 class FeedDown(Message, frozen=True):
@@ -208,7 +242,7 @@ class BarClosed(Event, frozen=True):
     """A bar of a watched timeframe closed. `type` is null, 1, 2U, 2D or 3; `revision` counts replacements by REST.
 
     `first_side` is the side of a 3 that broke first, long for the high, None where unknown and of any other bar.
-    `in_break`: a break of the product's session lies in it, or a part of one (lesson 61).
+    `in_break`: a break of the product's session lies in it, or a part of one (lesson 61). `repaired`: it is from REST.
     """
 
     symbol: str
@@ -218,11 +252,110 @@ class BarClosed(Event, frozen=True):
     revision: int = 0
     first_side: Side | None = None
     in_break: bool = False
+    repaired: bool = False
 
     @property
     def key(self) -> str:
         """symbol:timeframe:open time, and the revision if replaced."""
         return f"bar:{self.symbol}:{self.bar.timeframe}:{self.bar.open_time:%Y%m%dT%H%M}:{self.revision}"
+
+
+class BarConfirmed(Event, frozen=True):
+    """The exchange's own candle says the same of a closed bar. `closed_at` is the bar's end, `at` market time then.
+
+    `count` is how often that timeframe has been repaired before: a bar replaced since is confirmed anew.
+    """
+
+    symbol: str
+    timeframe: str
+    open_time: datetime
+    closed_at: datetime
+    at: datetime
+    count: int = 0
+
+    @property
+    def key(self) -> str:
+        """symbol:timeframe:open time, and the count."""
+        return f"confirmed:{self.symbol}:{self.timeframe}:{self.open_time:%Y%m%dT%H%M}:{self.count}"
+
+
+class BarContradicted(Event, frozen=True):
+    """The exchange's own candle differs from a closed bar (`ours` None: it has one where ATLAS saw no trade).
+
+    The product is unverified until candles from REST have replaced it. `following` are the opens of the closed bars
+    after it, as far as they are kept; `void` the setups in force that were read from bars of its timeframe. `count` is
+    how often that timeframe has been repaired before.
+    """
+
+    symbol: str
+    at: datetime
+    ours: Bar | None
+    theirs: Bar
+    following: tuple[datetime, ...] = ()
+    void: tuple[str, ...] = ()
+    count: int = 0
+
+    @property
+    def key(self) -> str:
+        """symbol:timeframe:open time, when it was found, and the count."""
+        bar = self.theirs
+        of = f"{self.symbol}:{bar.timeframe}:{bar.open_time:%Y%m%dT%H%M}"
+        return f"contradicted:{of}:{self.at:%Y%m%dT%H%M%S}:{self.count}"
+
+
+class SetupsRevised(Event, frozen=True):
+    """What a contradicted bar has changed: the setups read at one close `before`, and `after` its replacement.
+
+    `count` is how often that timeframe has been repaired.
+    """
+
+    symbol: str
+    timeframe: str
+    closed_at: datetime
+    at: datetime
+    before: tuple[Setup, ...]
+    after: tuple[Setup, ...]
+    count: int = 0
+
+    @property
+    def key(self) -> str:
+        """symbol:timeframe:close of the setup bar, when it was replaced, and the count."""
+        of = f"{self.symbol}:{self.timeframe}:{self.closed_at:%Y%m%dT%H%M}"
+        return f"revised:{of}:{self.at:%Y%m%dT%H%M%S}:{self.count}"
+
+
+class HoleFound(Event, frozen=True):
+    """Trades of a product may be missing, `since` then (None: not known): its bars are unverified from here on.
+
+    `count` numbers the holes of a product in one process.
+    """
+
+    symbol: str
+    at: datetime
+    since: datetime | None
+    reason: str
+    count: int = 0
+
+    @property
+    def key(self) -> str:
+        """The product, when it was found, and the count."""
+        return f"hole:{self.symbol}:{self.at:%Y%m%dT%H%M%S}:{self.count}"
+
+
+class HoleRepaired(Event, frozen=True):
+    """The bars of a product are whole: candles from REST cover what was missing, also of before this start.
+
+    `count` is that of the last hole, 0 at the start.
+    """
+
+    symbol: str
+    at: datetime
+    count: int = 0
+
+    @property
+    def key(self) -> str:
+        """The product, when, and the count."""
+        return f"whole:{self.symbol}:{self.at:%Y%m%dT%H%M%S}:{self.count}"
 
 
 class LateTrade(Event, frozen=True):
@@ -730,6 +863,22 @@ class PositionClosed(Event, frozen=True):
         return f"closed:{self.position.id}"
 
 
+class PositionDoubted(Event, frozen=True):
+    """An open position was entered on a bar that the exchange's own candle contradicts; `text` says it to the owner."""
+
+    position_id: str
+    symbol: str
+    at: datetime
+    timeframe: str
+    open_time: datetime
+    text: str
+
+    @property
+    def key(self) -> str:
+        """The position's id: it is told once."""
+        return f"doubted:{self.position_id}"
+
+
 class DayStarted(Event, frozen=True):
     """A trading day began (in the account's timezone) with this equity: the base of the daily loss limit."""
 
@@ -929,17 +1078,19 @@ class DeadLetter(Message, frozen=True):
 
 
 Input = Union[  # noqa: UP007  msgspec builds its decoder from a Union of classes
-    Trades, Missed, Depth, MarketTime, History, HistoryFailed, Gap, Snapshot, FeedUp, FeedDown, ProductsListed,
-    Halt, Resume, Flatten, ClosePosition,
+    Trades, Missed, Depth, MarketTime, History, HistoryFailed, ExchangeCandles, Gap, Snapshot, FeedUp, FeedDown,
+    ProductsListed, Halt, Resume, Flatten, ClosePosition,
 ]  # fmt: skip
 AnyMessage = Union[  # noqa: UP007  as above
-    Input, Traded, SettlingBegun, SettlingEnded, LoadHistory, Quote, BarClosed, LateTrade, SetupsReplaced,
+    Input, Traded, SettlingBegun, SettlingEnded, LoadHistory, ReadListing, WatchPrices, ConfirmBars, Quote, BarClosed,
+    BarConfirmed, BarContradicted, HoleFound, HoleRepaired, SetupsRevised, LateTrade, SetupsReplaced,
     DataVerified, PeriodEnded, FundingDue, DayDue, WindowDue, ExitDue, HoldDue, MeasureContinuity, ContinuityMeasured,
     ContinuityFlipped, ContinuityHeld,
     EntryTriggered, Rejected, Invalidated, PlaceOrder, CancelOrder, MoveOrder, Remargin, OrderAccepted, OrderRejected,
     OrderCancelled, OrderExpired, StopReached, OrderMoved, Filled, FundingPaid, Remargined, TermsSet, Judged,
-    AccountOpened, PositionOpened, PositionChanged, PositionClosed, DayStarted, HaltChanged, EntryLapses, CommandBegun,
-    CommandDone, Alert, NightAudited, Flush, OutboxReady, Pulse, Pulsed, Crashed, Retired, Fatal, DeadLetter,
+    AccountOpened, PositionOpened, PositionChanged, PositionClosed, PositionDoubted, DayStarted, HaltChanged,
+    EntryLapses, CommandBegun, CommandDone, Alert, NightAudited, Flush, OutboxReady, Pulse, Pulsed, Crashed, Retired,
+    Fatal, DeadLetter,
 ]  # fmt: skip
 
 _encoder = msgspec.json.Encoder(decimal_format="string", order="deterministic")

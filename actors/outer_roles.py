@@ -1,4 +1,4 @@
-"""Actors on threads of their own: alerter, history and feed, each with what it needs of the world.
+"""Actors on threads of their own: alerter, history, REST prices and feed, each with what it needs of the world.
 
 `jitter` gives numbers in [0, 1) that spread the pauses between attempts.
 """
@@ -13,7 +13,10 @@ from actors.feed import Feed
 from actors.feed_reader import LineOptions, SocketLine
 from actors.feed_state import FeedOptions, FeedState, subscriptions
 from actors.history import HistoryActor, HistoryState, Market, closed_wanted
+from actors.history_confirm import COMPRESSED, Pace
 from actors.history_missed import Downtime
+from actors.rest_prices import Market as Prices
+from actors.rest_prices import PricesState, RestPrices
 from actors.runtime.behaviour import Role
 from actors.runtime.core import Core
 from actors.runtime.policy import Policy
@@ -56,14 +59,35 @@ def history_role(
     exchange = settings.exchange
     rules = settings.rules()
     wanted = closed_wanted(frames_needed(rules.strat, full=rules.alerts.full_continuity))
+    pace = COMPRESSED if settings.feed.clock == "venue" else Pace()
 
     def make(state: HistoryState) -> HistoryActor:
         return HistoryActor(
-            exchange.watched, wanted, connect, jitter=jitter, keep=keep, expiry_days=exchange.expiry_days, state=state
+            exchange.watched,
+            wanted,
+            connect,
+            jitter=jitter,
+            keep=keep,
+            expiry_days=exchange.expiry_days,
+            pace=pace,
+            state=state,
         )
 
     policy = Policy(limit=10, window=300, action="exit")
     return Role(name="history", make=make, state=HistoryState(known=known, down=down), policy=policy, tail=0)
+
+
+def rest_prices_role(settings: Settings, connect: Callable[[], Prices]) -> Role[Any]:
+    """Return the role that asks REST for the prices of what is open while the feed is down."""
+    believes = settings.feed.clock == "wall"
+    policy = Policy(limit=10, window=300, action="exit")
+    return Role(
+        name="rest_prices",
+        make=lambda state: RestPrices(connect, believes=believes, state=state),
+        state=PricesState(),
+        policy=policy,
+        tail=0,
+    )
 
 
 def feed_role(settings: Settings, post: Post, core: Core, jitter: Jitter) -> Role[Any]:

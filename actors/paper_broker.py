@@ -9,7 +9,7 @@ is down or the session closed it waits for the next trade seen live. Exits are r
 open, and shrink with it. What an order gets stands in `paper_broker_prices`, what it costs in `paper_broker_account`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from msgspec.structs import replace
@@ -50,11 +50,16 @@ from actors.paper_broker_refusals import Refusal, refusal_of
 from actors.paper_broker_state import REMEMBERED, BrokerState, Holding
 from actors.runtime.behaviour import After, Behaviour, Effect, Send
 from atlas.market.bar import Tick, is_last
+from atlas.market.funding_file import FundingFile
+from atlas.market.retold import is_news
 from atlas.market.sessions import is_open
+from atlas.market.stretch import Stretch
 from atlas.money.book import Order
+from atlas.money.exits import next_multiple
 from atlas.money.fees import exit_deed
 from atlas.money.funding import HOUR
 from atlas.money.margin import is_liquidated
+from atlas.money.unsettled import Unsettled
 from atlas.rules import Rules
 
 __all__ = ["REMEMBERED", "BrokerState", "Holding", "PaperBroker"]
@@ -63,8 +68,11 @@ __all__ = ["REMEMBERED", "BrokerState", "Holding", "PaperBroker"]
 class PaperBroker(Behaviour[BrokerState]):
     """See the module."""
 
-    def __init__(self, rules: Rules, state: BrokerState | None = None) -> None:
-        self._rules = rules
+    def __init__(
+        self, rules: Rules, state: BrokerState | None = None, rates: Mapping[str, FundingFile] | None = None
+    ) -> None:
+        """`rates` are the funding rates of the past, by product, where a file of them is played."""
+        self._rules, self._rates = rules, rates or {}
         self._latency = timedelta(milliseconds=rules.fills.latency_ms)
         self.state = state or BrokerState()
 
@@ -79,13 +87,17 @@ class PaperBroker(Behaviour[BrokerState]):
         for order in [order for order in state.orders.values() if order.purpose == "entry"]:
             yield from self._expire(order, now, "ATLAS ended before it was filled")
         if state.holdings:
+            state.unsettled = Unsettled(list(state.holdings))
             yield from self._arm_funding(now, now - timedelta(microseconds=1))
 
-    def receive(self, now: datetime, message: Message) -> Iterable[Effect]:
+    def receive(self, now: datetime, message: Message | Stretch) -> Iterable[Effect]:
         """Handle trades, books and candles, orders, own timers, products and the state of the feed."""
         match message:
             case Traded():
                 return self._traded(message)
+            case Stretch(symbol=symbol, tick=tick):
+                self.state.last[symbol] = tick
+                return ()
             case Depth():
                 return self._depth(now, message)
             case PlaceOrder(order=order):
@@ -111,9 +123,11 @@ class PaperBroker(Behaviour[BrokerState]):
                 return ()
             case SettlingEnded(until=until, last=last):
                 self.state.settling, self.state.settled = not last, until
+                if last:
+                    self.state.unsettled, self.state.walked = None, {}
                 return ()
-            case FeedUp():
-                self.state.feed_up, self.state.settling = True, False
+            case FeedUp(without=without):
+                self.state.feed_up, self.state.settling, self.state.without = True, False, without
                 return ()
             case FeedDown():
                 self.state.feed_up, self.state.books = False, {}
@@ -124,17 +138,48 @@ class PaperBroker(Behaviour[BrokerState]):
     # ── trades and books ────────────────────────────────────────────────────────────────────────────────────────────
 
     def _traded(self, message: Traded) -> Iterator[Effect]:
-        state, symbol, tick, live = self.state, message.symbol, message.tick, message.tradable
+        state, symbol, tick, live, source = self.state, message.symbol, message.tick, message.live, message.source
+        touch = self._rules.fills.touch
         before = state.last.get(symbol)
-        if is_last(tick.time, before.time if before is not None else None, live=live):
+        if state.told or source == "rest":
+            last_at = before.time if before is not None else None
+            comes = state.feed_up and symbol not in state.without
+            if not is_news(state.told, symbol, tick, source, last_at=last_at, feed_up=comes):
+                return
+        state.rest = source == "rest"
+        unsettled, late = state.unsettled, False
+        if source == "candles":
+            late = unsettled is not None and unsettled.late(symbol)
+            yield from self._fund_before(symbol, tick.time)
+            state.walked[symbol] = tick
+        elif unsettled is not None:
+            unsettled.hear(symbol, tick.time)
+        if is_last(tick.time, before.time if before is not None else None, live=live and not late):
             state.last[symbol] = tick
         for position_id, holding in list(state.holdings.items()):
             if holding.symbol == symbol and (live or tick.time > max(holding.since, state.settled or holding.since)):
-                doubt_before(holding, state.orders, position_id, message)
-                yield from self._check(position_id, holding, tick, live)
-                doubt_after(holding, state.orders, position_id, message)
+                if late and unsettled is not None and not unsettled.concerns(position_id, symbol, tick.time):
+                    continue
+                if self._waits(holding, tick.time):
+                    continue
+                doubt_before(holding, state.orders, position_id, message, touch=touch)
+                yield from self._check(position_id, holding, tick, message.tradable)
+                doubt_after(holding, state.orders, position_id, message, touch=touch)
+        if source == "rest" or late:
+            return  # Nothing is ever entered from these.
         for order in [order for order in state.orders.values() if order.purpose == "entry" and order.symbol == symbol]:
             yield from self._arrive(order, tick, live)
+
+    def _fund_before(self, symbol: str, opens: datetime) -> Iterator[Effect]:
+        """Settle an hour that is full as a candle opens: what traded first in it traded later, so it is no mark."""
+        for position_id in [id_ for id_, holding in self.state.holdings.items() if holding.symbol == symbol]:
+            for paid in settle_funding(self.state, self._rules, position_id, opens, rates=self._rates):
+                yield from _tell(paid)
+
+    def _waits(self, holding: Holding, at: datetime) -> bool:
+        """Whether nothing may leave yet, because the setting `exits.not_within_seconds` says so."""
+        within = self._rules.exits.not_within_seconds
+        return within > 0 and at < next_multiple(holding.since, within)
 
     def _check(self, position_id: str, holding: Holding, tick: Tick, live: bool) -> Iterator[Effect]:
         """Liquidate, stop out, leave as asked or take the target: the first of these that this trade causes."""
@@ -155,7 +200,7 @@ class PaperBroker(Behaviour[BrokerState]):
             yield from self._leave(order, tick, at)
             return
         for order in sorted(self._exits(position_id), key=turn):
-            if order.id not in self.state.orders or not reached(order, tick.price):
+            if order.id not in self.state.orders or not reached(order, tick.price, touch=self._rules.fills.touch):
                 continue
             if doubtful and order.kind == "limit":
                 continue
@@ -191,7 +236,7 @@ class PaperBroker(Behaviour[BrokerState]):
             return
         state.blind.remove(symbol)
         for position_id in [id_ for id_, holding in state.holdings.items() if holding.symbol == symbol]:
-            for paid in settle_funding(state, self._rules, position_id, now, message):
+            for paid in settle_funding(state, self._rules, position_id, now, message, rates=self._rates):
                 yield from _tell(paid)
 
     # ── orders ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -237,8 +282,9 @@ class PaperBroker(Behaviour[BrokerState]):
 
     def _trades(self, order: Order, now: datetime) -> bool:
         """Whether the last trade's price can be had at once."""
-        product = self.state.products.get(order.symbol)
-        return (self.state.feed_up or self.state.settling) and product is not None and is_open(product, now)
+        state, product = self.state, self.state.products.get(order.symbol)
+        comes = state.settling or (state.feed_up and order.symbol not in state.without)
+        return comes and product is not None and is_open(product, now)
 
     def _refuse(self, order: Order, now: datetime, refusal: Refusal) -> Iterator[Effect]:
         self._finish(order.id)
@@ -256,8 +302,14 @@ class PaperBroker(Behaviour[BrokerState]):
         if order is None or order.price is None or order.due is not None or order.price == message.price:
             return
         state.orders[order.id] = replace(order, price=message.price)
+        self._touch(order.position_id)
         count = state.moves[order.id] = state.moves.get(order.id, 0) + 1
         yield from _tell(OrderMoved(order.id, order.position_id, now, message.price, count))
+
+    def _touch(self, position_id: str) -> None:
+        """A position is not as it was at the start any more, but for what is being settled itself."""
+        if self.state.unsettled is not None and not self.state.settling:
+            self.state.unsettled.touch(position_id)
 
     def _cancel(self, order_id: str, now: datetime, reason: str) -> Iterator[Effect]:
         if order_id in self.state.orders:
@@ -297,7 +349,7 @@ class PaperBroker(Behaviour[BrokerState]):
         """Fill an exit, whole or as far as the book goes: the rest works on as a market order."""
         state, holding = self.state, self.state.holdings[order.position_id]
         # What is closed on the hour has crossed it.
-        for paid in settle_funding(state, self._rules, order.position_id, at):
+        for paid in settle_funding(state, self._rules, order.position_id, at, rates=self._rates):
             yield from _tell(paid)
         yield from self._fill(order, self._execution(order, tick), at)
         if order.id in state.orders:
@@ -319,6 +371,7 @@ class PaperBroker(Behaviour[BrokerState]):
 
     def _fill(self, order: Order, made: Execution, at: datetime) -> Iterator[Effect]:
         state = self.state
+        self._touch(order.position_id)
         filled = book_fill(state, self._rules, order, made, at)
         if filled.complete:
             self._finish(order.id)
@@ -329,6 +382,7 @@ class PaperBroker(Behaviour[BrokerState]):
     # ── funding and margin ──────────────────────────────────────────────────────────────────────────────────────────
 
     def _remargin(self, now: datetime, message: Remargin) -> Iterator[Effect]:
+        self._touch(message.position_id)
         done = remargin(self.state, self._rules, message, now)
         if done is not None:
             yield from _tell(done)
@@ -344,7 +398,7 @@ class PaperBroker(Behaviour[BrokerState]):
         self.state.funding_armed = False
         for position_id, holding in self.state.holdings.items():
             if holding.symbol not in self.state.blind:
-                for paid in settle_funding(self.state, self._rules, position_id, at):
+                for paid in settle_funding(self.state, self._rules, position_id, at, rates=self._rates):
                     yield from _tell(paid)
         if self.state.holdings:
             yield from self._arm_funding(now, now)

@@ -4,7 +4,7 @@ Each function changes the state and returns the event that says so, with the led
 step, because nothing else runs in between.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 
@@ -15,6 +15,7 @@ from actors.paper_broker_candle import COSTLY
 from actors.paper_broker_prices import Execution, pays_as, slippage_cost
 from actors.paper_broker_state import BrokerState, Holding
 from atlas.errors import InternalError
+from atlas.market.funding_file import FundingFile
 from atlas.market.product import Product
 from atlas.money import ledger
 from atlas.money.book import AccountState, Fill, Leg, Order
@@ -74,7 +75,7 @@ def book_fill(state: BrokerState, rules: Rules, order: Order, made: Execution, a
     fill = Fill(
         order.id, order.position_id, order.symbol, order.side, order.purpose, made.contracts, made.price,
         made.reference, paid, slippage_cost(order, made, product.contract_size), at, state.settling,
-        _ambiguous(state, order),
+        _ambiguous(state, order), state.rest,
     )  # fmt: skip
     legs = [*ledger.fee_paid(f"{movement}:fee", at, paid, order.position_id)]
     if order.purpose == "entry":
@@ -151,16 +152,25 @@ def remargin(state: BrokerState, rules: Rules, asked: Remargin, now: datetime) -
 
 
 def settle_funding(
-    state: BrokerState, rules: Rules, position_id: str, until: datetime, history: History | None = None
+    state: BrokerState,
+    rules: Rules,
+    position_id: str,
+    until: datetime,
+    history: History | None = None,
+    *,
+    rates: Mapping[str, FundingFile],
 ) -> Iterator[FundingPaid]:
     """Pay or receive the funding of every hour crossed up to `until` that is not settled yet.
 
-    The mark is the last trade at or before the hour, of those seen and of the candles in `history`.
+    The mark is the last trade at or before the hour, of those seen and of the candles in `history`. The rate is the
+    product's own where `rates`, those of the past by product, do not tell the hour's.
     """
     holding = state.holdings[position_id]
     product = state.products[holding.symbol]
-    rate = hourly_rate(product, rules.margin)
+    own, file = hourly_rate(product, rules.margin), rates.get(holding.symbol)
     for hour in hours_due(product, holding.funded or holding.since, until):
+        told = None if file is None else file.rate(hour)
+        rate = own if told is None else told
         mark = _mark(state, holding, hour, history)
         holding.funded = hour
         amount = funding(holding.side, holding.contracts, product, mark, rate)
@@ -172,9 +182,8 @@ def _mark(state: BrokerState, holding: Holding, hour: datetime, history: History
     known = [(holding.since, holding.entry_price)]
     if history is not None:
         known += [(bar.close_time, bar.close) for frame in history.frames for bar in frame.closed]
-    tick = state.last.get(holding.symbol)
-    if tick is not None:
-        known.append((tick.time, tick.price))
+    ticks = (state.walked.get(holding.symbol), state.last.get(holding.symbol))
+    known += [(tick.time, tick.price) for tick in ticks if tick is not None]
     # The newest counts; a trade stamped exactly on the hour comes after the candle that ends there.
     return max(reversed([one for one in known if one[0] <= hour]), key=lambda one: one[0])[1]
 

@@ -18,16 +18,20 @@ COSTLY = ("stop", "liquidated")
 """The exits that a doubt is decided for."""
 
 
-def doubt_before(holding: Holding, orders: Mapping[str, Order], position_id: str, message: Traded) -> None:
+def doubt_before(
+    holding: Holding, orders: Mapping[str, Order], position_id: str, message: Traded, *, touch: bool
+) -> None:
     """A point inside a candle comes: note whether what is left of the candle, it included, leaves a doubt."""
     if message.guess is not None and not message.guess.certain:
-        _look(holding, orders, position_id, message.guess, message.tick.time)
+        _look(holding, orders, position_id, message.guess, message.tick.time, touch)
 
 
-def doubt_after(holding: Holding, orders: Mapping[str, Order], position_id: str, message: Traded) -> None:
+def doubt_after(
+    holding: Holding, orders: Mapping[str, Order], position_id: str, message: Traded, *, touch: bool
+) -> None:
     """A candle's open has been taken: note whether the rest of the candle leaves a doubt."""
     if message.guess is not None and message.guess.certain:
-        _look(holding, orders, position_id, message.guess, message.tick.time)
+        _look(holding, orders, position_id, message.guess, message.tick.time, touch)
 
 
 def in_doubt(holding: Holding, at: datetime) -> bool:
@@ -35,7 +39,9 @@ def in_doubt(holding: Holding, at: datetime) -> bool:
     return holding.doubt is not None and at < holding.doubt
 
 
-def _look(holding: Holding, orders: Mapping[str, Order], position_id: str, guess: Guess, at: datetime) -> None:
+def _look(
+    holding: Holding, orders: Mapping[str, Order], position_id: str, guess: Guess, at: datetime, touch: bool
+) -> None:
     if in_doubt(holding, at):
         return
     worst, best = (guess.low, guess.high) if holding.side == "long" else (guess.high, guess.low)
@@ -43,5 +49,5 @@ def _look(holding: Holding, orders: Mapping[str, Order], position_id: str, guess
     costly = is_liquidated(holding.side, worst, holding.liquidation) or any(
         order.kind == "stop" and reached(order, worst) for order in exits
     )
-    gainful = any(order.kind == "limit" and reached(order, best) for order in exits)
+    gainful = any(order.kind == "limit" and reached(order, best, touch=touch) for order in exits)
     holding.doubt = guess.until if costly and gainful else None

@@ -25,13 +25,14 @@ class Execution(msgspec.Struct, frozen=True):
 def execution(order: Order, tick: Tick, book: Book | None, product: Product, rules: Rules) -> Execution | None:
     """Return what an order whose turn has come gets at this trade.
 
-    Limit orders get their price. The others the trade's price worse by slippage, or with the model `depth` what they
-    find in the book: maybe less than they want. Without a book to walk an entry gets nothing (None): nobody buys
-    blindly. An exit then gets the trade's price worse by slippage: it must get out. A liquidation is the venue's own,
-    of the whole position, and never walks.
+    Limit orders get their price, with `fills.touch` that of the trade. The others get the trade's price worse by
+    slippage, or with the model `depth` what they find in the book: maybe less than they want. Without a book to walk
+    an entry gets nothing (None): nobody buys blindly. An exit then gets the trade's price worse by slippage: it must
+    get out. A liquidation is the venue's own, of the whole position, and never walks.
     """
     if order.kind == "limit" and order.price is not None:
-        return Execution(order.contracts, order.price, order.price)
+        price = tick.price if rules.fills.touch else order.price
+        return Execution(order.contracts, price, price)
     if rules.fills.model == "depth" and order.purpose != "liquidated":
         if book is not None and not book.crossed:
             taken = take(book.against(order.side), order.contracts, product.size_increment)
@@ -49,15 +50,17 @@ def slippage_cost(order: Order, made: Execution, contract_size: Decimal) -> Deci
     return max(worse * made.contracts * contract_size, Decimal(0))
 
 
-def reached(order: Order, price: Decimal) -> bool:
+def reached(order: Order, price: Decimal, *, touch: bool = False) -> bool:
     """Whether a trade reaches a resting order: a stop at or beyond its price, a limit strictly beyond its own.
 
-    A stop that was reached before is a market order now.
+    A stop that was reached before is a market order now. `touch`: a trade at its price reaches a limit too.
     """
     if order.price is None:
         return True
     if order.kind == "stop":
         return order.due is not None or (price <= order.price if order.side == "sell" else price >= order.price)
+    if touch and price == order.price:
+        return True
     return price > order.price if order.side == "sell" else price < order.price
 
 

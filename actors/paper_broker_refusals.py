@@ -22,6 +22,8 @@ def refusal_of(state: BrokerState, rules: Rules, order: Order, tick: Tick | None
     product = state.products.get(order.symbol)
     if product is None or tick is None:
         return "data_unverified", f"no price of {order.symbol}", "a listed product with a price"
+    if order.symbol in state.told:
+        return "data_unverified", f"the last price of {order.symbol} is REST's", "a trade of the feed"
     if not is_open(product, now):
         return "session_closed", "closed", "open"
     made = execution(order, tick, state.books.get(order.symbol), product, rules)

@@ -7,8 +7,10 @@ import msgspec
 
 from atlas.market.bar import Tick
 from atlas.market.product import Product
+from atlas.market.retold import Told
 from atlas.money.book import AccountState, Order
 from atlas.money.depth import Book
+from atlas.money.unsettled import Unsettled
 from atlas.strat.setup import Side
 
 REMEMBERED = 256
@@ -41,7 +43,9 @@ class BrokerState(msgspec.Struct):
     `done` are the ids of the last orders filled, cancelled, expired or refused. `last` is the last trade of each
     product, `books` its order book where one is known. `blind`: products held over a restart whose trades since `last`
     nobody has told yet; their funding waits. `settling`: what happened while ATLAS was down is being settled, `settled`
-    is how far that has come.
+    is how far that has come. `without` are products the feed is up without. `told` are the trades REST has told of
+    while the feed was down, `rest` says that the last trade is one of them. `unsettled` is what was held over a restart
+    until that time is settled, `walked` the last point of each product's candles in doing so.
     """
 
     account: AccountState | None = None
@@ -55,6 +59,11 @@ class BrokerState(msgspec.Struct):
     books: dict[str, Book] = {}
     blind: list[str] = []
     feed_up: bool = False
+    without: tuple[str, ...] = ()
     funding_armed: bool = False
     settling: bool = False
     settled: datetime | None = None
+    told: Told = {}
+    rest: bool = False
+    unsettled: Unsettled | None = None
+    walked: dict[str, Tick] = {}

@@ -10,12 +10,15 @@ from datetime import datetime
 
 from actors import risk_monitor_away as away
 from actors import risk_monitor_commands as commands
+from actors import risk_monitor_doubt as doubt
 from actors import risk_monitor_entries as entries
 from actors import risk_monitor_exits as exits
 from actors import risk_monitor_stale as stale
+from actors import risk_monitor_watched as watched
 from actors import risk_monitor_windows as windows
 from actors.messages import (
     AccountOpened,
+    BarContradicted,
     ClosePosition,
     DayDue,
     EntryTriggered,
@@ -53,7 +56,10 @@ from actors.risk_monitor_terms import judged, terms_set
 from actors.runtime.behaviour import Behaviour, Effect, Send
 from atlas.market.bar import is_last
 from atlas.market.product import Product
+from atlas.market.retold import is_news
+from atlas.market.stretch import Stretch
 from atlas.money.entry import Approval, EntryContext, pending_entry
+from atlas.money.unsettled import Unsettled
 from atlas.risk import judge
 from atlas.rules import Rules
 
@@ -63,8 +69,9 @@ __all__ = ["DAILY_LOSS", "Managed", "RiskMonitor", "RiskState"]
 class RiskMonitor(Behaviour[RiskState]):
     """See the module."""
 
-    def __init__(self, rules: Rules, state: RiskState | None = None) -> None:
-        self._rules, self._executed = rules, executed_products(rules)
+    def __init__(self, rules: Rules, state: RiskState | None = None, *, tells_extremes: bool = True) -> None:
+        """`tells_extremes`: worst and best prices are told as they come, for a kill; a replay of files needs none."""
+        self._rules, self._executed, self._tells = rules, executed_products(rules), tells_extremes
         self.state = state or RiskState()
 
     def start(self, now: datetime) -> Iterator[Effect]:
@@ -77,17 +84,21 @@ class RiskMonitor(Behaviour[RiskState]):
         if self.state.day:
             yield from windows.arm(self._rules, now)
             yield from self._day(now)
+        if self.state.positions:
+            self.state.unsettled = Unsettled(list(self.state.positions))
         for managed in self.state.positions.values():
             yield from exits.arm_max_bars(managed.position, self._rules, now)
         self.state.overdue = windows.overdue(self.state, self._rules, now)
 
-    def receive(self, now: datetime, message: Message) -> Iterable[Effect]:
+    def receive(self, now: datetime, message: Message | Stretch) -> Iterable[Effect]:
         """Handle trades, triggers, what the broker tells, and commands."""
         match message:
             case Traded():
                 return self._traded(now, message)
+            case Stretch():
+                return self._stretched(now, message)
             case MarketTime():
-                return (*exits.tell_extremes(self.state, now), *stale.watch(self.state, self._rules, now))
+                return (*self._extremes(now), *stale.watch(self.state, self._rules, now))
             case EntryTriggered():
                 return self._triggered(now, message)
             case Filled():
@@ -98,11 +109,15 @@ class RiskMonitor(Behaviour[RiskState]):
                 return entries.called_back(self.state, now, order_id, reason)
             case OrderExpired(order_id=order_id, reason=reason):
                 return entries.lapsed(self.state, now, order_id, reason)
-            case OrderMoved():
+            case OrderMoved(position_id=position_id):
+                self._touch(position_id)
                 return exits.moved(self.state, message)
+            case BarContradicted():
+                return doubt.contradicted(self.state, now, message)
             case StopReached():
                 return ()
-            case Remargined():
+            case Remargined(position_id=position_id):
+                self._touch(position_id)
                 return windows.remargined(self.state, message)
             case FundingPaid():
                 return self._funded(now, message)
@@ -124,10 +139,10 @@ class RiskMonitor(Behaviour[RiskState]):
                 return self._settled(message)
             case FeedDown(reason=reason):
                 self.state.feed_up = False
-                return halt(self.state, now, "feed", reason)
-            case FeedUp():
-                self.state.feed_up, self.state.seen = True, {}
-                return lift(self.state, now, "feed")
+                return (*halt(self.state, now, "feed", reason), *watched.prices(self.state))
+            case FeedUp(without=without):
+                self.state.feed_up, self.state.without, self.state.seen = True, without, {}
+                return (*lift(self.state, now, "feed"), *watched.prices(self.state))
             case Halt():
                 return commands.obey_halt(self.state, now, message)
             case Resume():
@@ -143,10 +158,20 @@ class RiskMonitor(Behaviour[RiskState]):
 
     def _traded(self, now: datetime, message: Traded) -> Iterator[Effect]:
         state, tick = self.state, message.tick
-        symbol = message.symbol
-        if is_last(tick.time, state.last_at.get(symbol), live=message.tradable):
+        symbol, source = message.symbol, message.source
+        if state.told or source == "rest":
+            last_at = state.last_at.get(symbol)
+            comes = state.feed_up and symbol not in state.without
+            if not is_news(state.told, symbol, tick, source, last_at=last_at, feed_up=comes):
+                return
+        unsettled, late = state.unsettled, False
+        if unsettled is not None:
+            late = source == "candles" and unsettled.late(symbol)
+            if source != "candles":
+                unsettled.hear(symbol, tick.time)
+        if is_last(tick.time, state.last_at.get(symbol), live=message.live and not late):
             state.last[symbol], state.last_at[symbol] = tick.price, tick.time
-            if symbol in self._rules.signal_products:
+            if symbol in self._rules.signal_products and source != "rest":
                 state.ticks[symbol] = tick
         if state.entering:
             yield from entries.watch(state, message)
@@ -156,8 +181,12 @@ class RiskMonitor(Behaviour[RiskState]):
         for managed in state.positions.values():
             position = managed.position
             if position.symbol != symbol or (
-                not message.tradable and tick.time <= max(position.entry_time, state.settled or position.entry_time)
+                not message.live and tick.time <= max(position.entry_time, state.settled or position.entry_time)
             ):
+                continue
+            if late:
+                if unsettled is not None and unsettled.concerns(position.id, symbol, tick.time):
+                    exits.see(managed, message)
                 continue
             held = True
             if exits.is_own_fill(managed, tick):
@@ -167,9 +196,19 @@ class RiskMonitor(Behaviour[RiskState]):
         if held and state.overdue and message.tradable:
             yield from windows.catch_up(state, self._rules, now)
         if held:
-            yield from exits.tell_extremes(state, now)
+            yield from self._extremes(now)
             yield from stale.heard(state, symbol, now)
             yield from watch_loss(state, self._rules, now)
+
+    def _stretched(self, now: datetime, message: Stretch) -> Iterator[Effect]:
+        """Take many trades at once, of which none reaches a level: prices, the worst and the best of them."""
+        state, tick, symbol = self.state, message.tick, message.symbol
+        state.last[symbol], state.last_at[symbol] = tick.price, tick.time
+        for managed in state.positions.values():
+            if managed.position.symbol == symbol:
+                managed.fresh = False
+                exits.see_range(managed, message.high, message.low)
+                yield from stale.heard(state, symbol, now)
 
     def _filled(self, now: datetime, message: Filled) -> Iterator[Effect]:
         state, fill = self.state, message.fill
@@ -177,17 +216,23 @@ class RiskMonitor(Behaviour[RiskState]):
         if fill.purpose == "entry":
             yield from self._opened(now, message)
         elif fill.position_id in state.positions:
+            self._touch(fill.position_id)
             managed = state.positions[fill.position_id]
             managed.position = after_exit(managed.position, message)
             if managed.position.is_open:
                 yield from exits.changed(managed, now)
             else:
                 del state.positions[fill.position_id]
+                state.left[fill.symbol] = fill.time
                 yield Send("journal", PositionClosed(managed.position))
                 away.closed(state.away, managed.position)
+                yield from watched.prices(state)
                 yield from commands.closed(state, now, managed.position)
                 yield from entries.enter_after(state, now, fill.position_id)
         yield from watch_loss(state, self._rules, now)
+
+    def _extremes(self, now: datetime) -> Iterable[Effect]:
+        return exits.tell_extremes(self.state, now) if self._tells else ()
 
     def _opened(self, now: datetime, message: Filled) -> Iterator[Effect]:
         """The trade of a trigger: keep it, and lay its exits beside it at the broker."""
@@ -202,10 +247,17 @@ class RiskMonitor(Behaviour[RiskState]):
         yield from exits.arm_expiry(position, product, self._rules, now)
         yield from windows.entered_late(self.state, self._rules, now)
 
+    def _touch(self, position_id: str) -> None:
+        """A position is not as it was at the start any more, but for what is being settled itself."""
+        if self.state.unsettled is not None and self.state.away is None:
+            self.state.unsettled.touch(position_id)
+
     def _settled(self, message: SettlingEnded) -> Iterator[Effect]:
         """What was missed has been settled up to here; if there is no more of it, the owner is told."""
         state = self.state
         state.settled = message.until
+        if message.last:
+            state.unsettled = None
         if message.last and state.away is not None:
             yield from away.recovered(state.away, [managed.position for managed in state.positions.values()], message)
             state.away = None
@@ -272,6 +324,7 @@ class RiskMonitor(Behaviour[RiskState]):
             equity=equity_now(state),
             available=available_now(state),
             rules=self._rules,
+            left=state.left.get(executed),
         )
         yield Send("journal", judged(context, state.last))
         outcome = judge(context).outcome

@@ -9,9 +9,11 @@ from actors.messages import EntryTriggered
 from actors.risk_monitor_away import Away
 from atlas.market.bar import Tick
 from atlas.market.product import Product
+from atlas.market.retold import Told
 from atlas.money.book import AccountState, Order, Position, Purpose
 from atlas.money.entry import Approval, PendingEntry
 from atlas.money.ledger import EMPTY
+from atlas.money.unsettled import Unsettled
 
 
 class Entering(msgspec.Struct):
@@ -53,10 +55,12 @@ class RiskState(msgspec.Struct):
 
     `undecided` are triggers that an earlier process left without trade or rejection. `closing` are commands under way,
     by their number. `last` is each product's last price and `last_at` its time; `ticks` are the last trades of products
-    that another one gives the signals for. `feed_up` says whether prices come; `overdue` that a deadline passed while
-    none did. `seen` is when a product held was last heard of, `silent` are those of which the owner was told. `decided`
-    are the setups that have triggered → the end of their entry bar. `away` gathers what happened while ATLAS was down
-    as long as that is being settled, `settled` is how far it has come.
+    that another one gives the signals for. `feed_up` says whether prices come, all but those of `without`; `overdue`
+    that a deadline passed while none did. `seen` is when a product held was last heard of, `silent` are those of which
+    the owner was told. `decided` are the setups that have triggered → the end of their entry bar. `away` gathers what
+    happened while ATLAS was down as long as that is being settled, `settled` is how far it has come. `left` is when the
+    last position of each product was closed. `told` are the trades REST has told of while the feed was down,
+    `watching` says that it is asked to. `unsettled` is what was held over a restart until that time is settled.
     """
 
     account: AccountState = EMPTY
@@ -73,14 +77,19 @@ class RiskState(msgspec.Struct):
     undecided: list[EntryTriggered] = []
     closing: dict[int, Closing] = {}
     feed_up: bool = False
+    without: tuple[str, ...] = ()
     overdue: bool = False
     seen: dict[str, datetime] = {}
     silent: list[str] = []
     decided: dict[str, datetime] = {}
     away: Away | None = None
     settled: datetime | None = None
+    told: Told = {}
+    unsettled: Unsettled | None = None
+    watching: bool = False
+    left: dict[str, datetime] = {}
 
     @property
     def priced(self) -> bool:
-        """Whether prices come: from the feed, or from the candles of a time in which ATLAS was down."""
-        return self.feed_up or self.away is not None
+        """Whether prices come: from the feed, from REST, or from the candles of a time in which ATLAS was down."""
+        return self.feed_up or bool(self.told) or self.away is not None

@@ -1,6 +1,6 @@
 """The system: every actor of a running ATLAS, in the order they start; they stop in exact reverse.
 
-    recorder ─ journal ─ alerter ─ core (broker, risk monitor, entry monitor, scanners) ─ history ─ feed
+    recorder ─ journal ─ alerter ─ core (broker, risk monitor, entry monitor, scanners) ─ history ─ REST prices ─ feed
 
 Where an actor runs is one line here. This is the one place besides the journal that knows the database.
 """
@@ -31,7 +31,7 @@ from actors.messages import (
     encode,
 )
 from actors.opening import CoreAddress, HistoryGate, Ticker
-from actors.outer_roles import alerter_role, feed_role, history_role
+from actors.outer_roles import alerter_role, feed_role, history_role, rest_prices_role
 from actors.roles import Decider, core_roles
 from actors.route import route
 from actors.runtime.behaviour import Role
@@ -51,6 +51,7 @@ from atlas import __version__
 from atlas.config import Settings
 from atlas.errors import AlreadyRunning, AtlasError, UnavailableError
 from atlas.exchange.rest import Rest
+from atlas.exchange.rest_transport import rate_limit
 from atlas.market.product import Product
 from atlas.market.signal_pairs import verify
 from atlas.supervision import Notify
@@ -103,6 +104,7 @@ class System:
         self._settings, self._places, self._notify = settings, places, notify
         self._rules = settings.rules()
         self._account = self._rules.account.name
+        self._limit = rate_limit(settings.exchange.rest_per_second)
         self._ended = threading.Event()
         self._code = 0
         self._why = ""
@@ -163,8 +165,8 @@ class System:
         core = Core(route, post, recorder, number=number, market_time=begins.market_time or first.at)
         for role in core_roles(decider, begins.states):
             core.add(role)
-        # Without REST there are no candles: what is open waits for the feed's trades.
-        down = begins.downtime(settings.exchange.watched) if first.at is not None else None
+        # Without REST there are no candles: the feed's trades watch what is open, and what was missed comes late.
+        down = begins.downtime(settings.exchange.watched, late=first.at is None)
         address = CoreAddress(core, settings.exchange.watched, settles=down is not None)
         post.bind("core", address)
         if first.at is None:
@@ -185,6 +187,7 @@ class System:
             OwnThread(alerter_role(settings, Outbox(engine, self._account, urgent), random.random), post),
             core,
             OwnThread(history_role(settings, self._rest, keep, first.before, random.random, down), post),
+            OwnThread(rest_prices_role(settings, self._rest), post),
             HistoryGate(address, waits=first.at is not None),
             OwnThread(feed_role(settings, post, core, random.random), post),
             Ticker("commands", AGAIN, lambda: asked.take(self._ended)),
@@ -262,6 +265,7 @@ class System:
             rate=exchange.rest_per_second,
             key=keys.api_key.get_secret_value(),
             secret=keys.api_secret.get_secret_value(),
+            limit=self._limit,
         )
 
     def _holder(self) -> Holder:

@@ -36,13 +36,16 @@ class Beginning(msgspec.Struct, frozen=True):
     number: int
     seen: datetime | None = None
 
-    def downtime(self, watched: Iterable[str]) -> Downtime | None:
-        """Return the time whose candles are to be asked for: something was open in it that is watched."""
+    def downtime(self, watched: Iterable[str], *, late: bool = False) -> Downtime | None:
+        """Return the time whose candles are to be asked for: something was open in it that is watched.
+
+        `late`: the feed does not wait for them.
+        """
         held = {managed.position.symbol for managed in self.states.risk.positions.values()}
         symbols = tuple(symbol for symbol in watched if symbol in held)
         if not symbols or self.market_time is None:
             return None
-        return Downtime(symbols, self.market_time, max(self.seen or self.market_time, self.market_time))
+        return Downtime(symbols, self.market_time, max(self.seen or self.market_time, self.market_time), late=late)
 
 
 def beginning(connection: Connection, name: str, products: tuple[Product, ...], until: datetime) -> Beginning:
@@ -68,6 +71,7 @@ def beginning(connection: Connection, name: str, products: tuple[Product, ...], 
         day=account.day or "",
         day_equity=account.day_start_equity,
         undecided=rebuild.undecided_triggers(connection, name),
+        left=rebuild.last_exits(connection, name),
     )
     used = rebuild.used_setups(connection, name, before)
     risk.decided = dict(used)

@@ -96,13 +96,16 @@ class FeedSettings(_Section):
 class DatabaseSettings(_Section):
     """`url` empty: embedded Postgres in `directory` (empty: its default place). `name` is the database there.
 
-    `wait_seconds` is how long a start waits for a server elsewhere that cannot be reached; then it ends with 69.
+    `wait_seconds` is how long a start waits for a server that cannot be reached and is not ours to start; then it ends
+    with 69. `service`: a service of the machine runs the embedded server (deploy/systemd); nobody else starts it, but
+    `atlas db start`, which that service calls.
     """
 
     url: SecretStr = SecretStr("")
     name: str = ""
     directory: str = ""
     wait_seconds: float = Field(default=60.0, ge=0, le=3600)
+    service: bool = False
 
 
 class DiscordSettings(_Section):
@@ -263,7 +266,7 @@ def location(path: Path | None = None) -> Path | None:
 def _read(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"), parse_float=Decimal)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # Not only of TOML: also bytes, and numbers of 4300 digits.
         raise ConfigurationError(f"{file} is not valid TOML: {error}; mend that line") from None
     except OSError as error:
         raise ConfigurationError(f"{file} cannot be read: {error.strerror}; mend its permissions") from None
@@ -276,7 +279,7 @@ class _Environment(EnvSettingsSource):
         """Return JSON decoded, a list's plain words split, and anything else as it is: validation then names it."""
         try:
             return super().decode_complex_value(field_name, field, value)
-        except ValueError:
+        except (ValueError, RecursionError):
             if get_origin(field.annotation) is tuple:
                 return [word.strip() for word in value.split(",") if word.strip()]
             return value
@@ -288,10 +291,19 @@ def _honoured() -> dict[str, Any]:
     credentials = os.environ.get("CREDENTIALS_DIRECTORY")
     for name, (section, field) in _SECRETS.items():
         file = Path(credentials, name) if credentials else None
-        value = os.environ.get(name) or (file.read_text(encoding="utf-8").strip() if file and file.is_file() else "")
+        value = os.environ.get(name) or (_credential(file) if file and file.is_file() else "")
         if value:
             merge(tree, {section: {field: value}})
     return tree
+
+
+def _credential(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except UnicodeDecodeError as error:
+        raise CredentialError(f"the credential {file} is no text: {error.reason}; write it anew in UTF-8") from None
+    except OSError as error:
+        raise CredentialError(f"the credential {file} cannot be read: {error.strerror}; mend its permissions") from None
 
 
 def _check_environment() -> None:

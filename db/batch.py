@@ -5,7 +5,7 @@ from datetime import datetime
 
 import msgspec
 
-from actors.messages import BarClosed, Event, Invalidated, LateTrade, SetupsReplaced, decode, encode
+from actors.messages import BarClosed, BarConfirmed, Event, Invalidated, LateTrade, SetupsReplaced, decode, encode
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True):
@@ -39,7 +39,7 @@ class Batch(msgspec.Struct, frozen=True, array_like=True):
         return Batch(self.input, self.at, tuple(entry for entry in self.entries if entry.kind not in dropped))
 
 
-DROPPED_FIRST = frozenset({BarClosed.__name__, LateTrade.__name__})
+DROPPED_FIRST = frozenset({BarClosed.__name__, BarConfirmed.__name__, LateTrade.__name__})
 """Events that can be had again from the exchange (architecture.md, Persistence: candles are dropped first)."""
 
 DROPPED_WHEN_FULL = DROPPED_FIRST | {SetupsReplaced.__name__, Invalidated.__name__}

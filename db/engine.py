@@ -47,7 +47,7 @@ def normal(url: str | URL) -> URL:
     """
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # The second of a port that is no number.
         raise ConfigurationError(
             "the database URL cannot be read: give postgresql://user:password@host:5432/name in ATLAS_DATABASE_URL"
         ) from None

@@ -1,35 +1,13 @@
 """What became of every trigger, by timeframe and family: triggers = trades + Σ rejections, for any period."""
 
 from collections import Counter
-from collections.abc import Mapping
 from typing import Any
 
-import msgspec
 from sqlalchemy import Connection, and_, func, select
 
-from atlas.market.timeframes import TIMEFRAMES
-from atlas.strat.setup import FAMILIES
+from atlas.backtest.result import FunnelRow, Key, funnel_rows
 from db.models import RejectionRow, SetupRow, TriggerRow
 from db.period import ALWAYS, Period
-
-Key = tuple[str, str]
-"""Timeframe and family."""
-
-
-class FunnelRow(msgspec.Struct, frozen=True):
-    """What became of the triggers of one timeframe and family: triggers = trades + Σ rejections.
-
-    `missed` repeats those of the rejections that were missed. `invalidated` are one-sided setups whose opposite side
-    broke first: no triggers; the other side of a two-sided setup that triggered is not among them.
-    """
-
-    timeframe: str
-    family: str
-    triggers: int
-    trades: int
-    rejections: dict[str, int]
-    invalidated: int
-    missed: int
 
 
 def funnel(connection: Connection, account: str, period: Period = ALWAYS) -> list[FunnelRow]:
@@ -48,31 +26,7 @@ def funnel(connection: Connection, account: str, period: Period = ALWAYS) -> lis
         SetupRow.status == "invalidated",
         *period.of(SetupRow.resolved_at),
     )
-    return rows(triggers, trades, _gates(connection, *of_period), invalidated)
-
-
-def rows(
-    triggers: Counter[Key], trades: Counter[Key], gates: Mapping[Key, Counter[str]], invalidated: Counter[Key]
-) -> list[FunnelRow]:
-    """Return the rows of what was counted, also where only a setup was invalidated."""
-    return [
-        FunnelRow(
-            timeframe=key[0],
-            family=key[1],
-            triggers=triggers[key],
-            trades=trades[key],
-            rejections=dict(sorted(gates.get(key, Counter()).items())),
-            invalidated=invalidated[key],
-            missed=gates.get(key, Counter())["missed"],
-        )
-        for key in sorted({*triggers, *invalidated}, key=_place)
-    ]
-
-
-def _place(key: Key) -> tuple[int, str, int]:
-    """Families in the order of strat.md 2, timeframes finest first; a family of an older version comes last."""
-    timeframe, family = key
-    return FAMILIES.index(family) if family in FAMILIES else len(FAMILIES), family, TIMEFRAMES.index(timeframe)
+    return funnel_rows(triggers, trades, _gates(connection, *of_period), invalidated)
 
 
 def _gates(connection: Connection, *where: Any) -> dict[Key, Counter[str]]:

@@ -61,6 +61,7 @@ def exit_notice(position: Position) -> dict[str, Any]:
         "continuity": _continuity(position.at_trigger),
         "filled_while_down": position.filled_while_down,
         "ambiguous": position.ambiguous,
+        "rest": position.rest,
     }
 
 

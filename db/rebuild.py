@@ -99,6 +99,16 @@ def open_positions(connection: Connection, name: str) -> list[OpenPosition]:
     return found
 
 
+def last_exits(connection: Connection, name: str) -> dict[str, datetime]:
+    """Return when the last position of each product was closed."""
+    query = (
+        select(PositionRow.symbol, func.max(PositionRow.exit_time))
+        .where(PositionRow.account == name, PositionRow.status == "closed")
+        .group_by(PositionRow.symbol)
+    )
+    return {symbol: left for symbol, left in connection.execute(query) if left is not None}
+
+
 def working_orders(connection: Connection, name: str) -> list[WorkingOrder]:
     """Return the orders the broker holds, in the order they were placed."""
     fills = (

@@ -12,12 +12,14 @@ from zoneinfo import ZoneInfo
 import msgspec
 from sqlalchemy import Connection, func, select
 
+from atlas.backtest.result import FunnelRow, Trade, trade
+from atlas.money.book import Position
 from atlas.performance import DIMENSIONS, DayEquity, Performance, measure, measure_by
 from db.equity import daily_equity
-from db.funnel import FunnelRow, funnel
+from db.funnel import funnel
 from db.models import EventRow, LedgerRow
 from db.period import ALWAYS, Period
-from db.results import Summary, Trade, opened_account, positions, summary, trade
+from db.results import Summary, opened_account, positions, summary
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -80,7 +82,7 @@ def report(connection: Connection, account: str, timezone: str, period: Period =
         summary=summary(connection, account),
         trades=[trade(position) for position in closed],
         funnel=funnel(connection, account, period),
-        metrics=measure(closed, begun, equity, seen),
+        metrics=measure(closed, begun, equity, seen, _held(connection, account, period)),
         by={dimension: measure_by(dimension, closed, begun, zone, seen) for dimension in DIMENSIONS},
         equity=equity,
     )
@@ -107,6 +109,13 @@ def ledger(connection: Connection, account: str, period: Period = ALWAYS) -> Led
         cash=row.cash,
         reserved=row.reserved,
     )
+
+
+def _held(connection: Connection, account: str, period: Period) -> list[Position]:
+    """Return what is open still, and what was closed after the period."""
+    later = [] if period.end is None else positions(connection, account, "closed", Period(period.end))
+    held = [*positions(connection, account, "open"), *later]
+    return [each for each in held if period.end is None or each.entry_time < period.end]
 
 
 def _seen(connection: Connection, account: str, period: Period) -> tuple[datetime, datetime] | None:

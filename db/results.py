@@ -3,7 +3,6 @@
 Every function reads within the caller's transaction, so that trades, funnel and metrics agree.
 """
 
-from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -12,7 +11,6 @@ from sqlalchemy import Connection, func, select
 
 from atlas.errors import DataError
 from atlas.money.book import Position
-from atlas.money.profit import mae_r, mfe_r, r_multiple
 from db.models import (
     AccountRow,
     LedgerRow,
@@ -25,36 +23,6 @@ from db.models import (
 from db.period import ALWAYS, Period
 
 _position = msgspec.json.Decoder(Position)
-
-
-class Trade(msgspec.Struct, frozen=True):
-    """One closed position as reports list it; the order of the fields is that of the JSON."""
-
-    symbol: str
-    timeframe: str
-    setup: str
-    side: str
-    setup_time: datetime
-    entry_time: datetime
-    entry_price: Decimal
-    stop: Decimal
-    target: Decimal
-    exit_time: datetime | None
-    exit_price: Decimal | None
-    exit_reason: str | None
-    contracts: Decimal
-    gross: Decimal
-    fees: Decimal
-    funding: Decimal
-    net: Decimal
-    r: Decimal | None
-    mae_r: Decimal | None
-    mfe_r: Decimal | None
-    continuity: str
-    family: str
-    slippage: Decimal
-    filled_while_down: bool
-    ambiguous: bool
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -82,37 +50,6 @@ def positions(connection: Connection, account: str, status: str, period: Period 
         .order_by(PositionRow.entry_time, PositionRow.id)
     )
     return [_position.decode(payload) for payload in connection.execute(query).scalars()]
-
-
-def trade(position: Position) -> Trade:
-    """Return a position as reports list it."""
-    return Trade(
-        symbol=position.symbol,
-        timeframe=position.timeframe,
-        setup=position.setup,
-        side=position.side,
-        setup_time=position.setup_time,
-        entry_time=position.entry_time,
-        entry_price=position.entry_price,
-        stop=position.first_stop,
-        target=position.target,
-        exit_time=position.exit_time,
-        exit_price=position.exit_price,
-        exit_reason=position.exit_reason,
-        contracts=position.entry_contracts,
-        gross=position.gross,
-        fees=position.fees,
-        funding=position.funding,
-        net=position.net,
-        r=r_multiple(position),
-        mae_r=mae_r(position),
-        mfe_r=mfe_r(position),
-        continuity=position.at_trigger.score,
-        family=position.family,
-        slippage=position.slippage,
-        filled_while_down=position.filled_while_down,
-        ambiguous=position.ambiguous,
-    )
 
 
 def summary(connection: Connection, account: str) -> Summary:

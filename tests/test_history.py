@@ -390,6 +390,17 @@ def test_what_was_missed_comes_first_and_once_more_when_all_is_loaded(local: Loc
     assert made.actor.state.down is None
 
 
+def test_what_was_missed_is_asked_for_once_where_the_feed_has_not_waited(local: LocalExchange) -> None:
+    after = START - timedelta(minutes=20)
+    down = Downtime((BIP,), after, after, late=True)
+    with desk(local.rest_url, {"1h": 5}, (BIP,), state=HistoryState(down=down)) as made:
+        made.start()
+    assert [type(message) for _, message in made.heard] == [ProductsListed, Missed, History]
+    (missed,) = made.of(Missed)
+    assert (missed.after, missed.until, missed.last) == (after, START, True)
+    assert made.actor.state.down is None
+
+
 def test_a_failure_there_keeps_everything_else_waiting() -> None:
     """Else the candles would carry market time past what is not settled yet."""
     def answer(request: Request) -> Reply:

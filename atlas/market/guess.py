@@ -6,16 +6,19 @@ that the exchange sent never are.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from heapq import merge
 from itertools import pairwise
 
 import msgspec
+from msgspec.structs import replace
 
 from atlas.market.bar import Bar, Tick
 from atlas.market.past import walked
 from atlas.market.path import POINTS, candle_path
+
+AT_ONCE = timedelta(microseconds=1)
 
 
 class Guess(msgspec.Struct, frozen=True, array_like=True):
@@ -58,12 +61,16 @@ def walk_missed(
     """Yield product, trade and guess of every point later than `after` of candles as of `until`, in order of time.
 
     Those of one instant come in the order of the products. Of a candle that contains `after` the points up to then are
-    left out; one that ends after `until` is walked as far as it has come. No real trade has a number below 1.
+    left out, but never the last: it comes just after `after` where it would come before. One that ends after `until` is
+    walked as far as it has come. No real trade has a number below 1.
     """
 
     def of_one(symbol: str, bars: Iterable[Bar]) -> Iterator[tuple[str, Tick, Guess]]:
         for bar in bars:
             ticks = walked(bar, -POINTS) if bar.close_time <= until else walked_so_far(bar, -POINTS, until)
+            if bar.open_time <= after < min(bar.close_time, until) and ticks[-1].time <= after:
+                # Its last price may have traded since: late in a minute nothing else of it would be seen.
+                ticks = (*ticks[:-1], replace(ticks[-1], time=after + AT_ONCE))
             for tick, guess in zip(ticks, guesses(ticks, bar.close_time), strict=True):
                 if tick.time > after:
                     yield symbol, tick, guess

@@ -44,7 +44,7 @@ class Fill(msgspec.Struct, frozen=True):
     """One fill of an order. `reference` is the price before slippage; fee and slippage are USD for all of it.
 
     `filled_while_down`: ATLAS was not running then, candles told later. `ambiguous`: a stop taken in a candle
-    that does not tell whether the target came first (strat.md 6).
+    that does not tell whether the target came first (strat.md 6). `rest`: the feed was down, REST told the trade.
     """
 
     order_id: str
@@ -60,6 +60,7 @@ class Fill(msgspec.Struct, frozen=True):
     time: datetime
     filled_while_down: bool = False
     ambiguous: bool = False
+    rest: bool = False
 
 
 class Leg(msgspec.Struct, frozen=True):
@@ -101,7 +102,7 @@ class SignalSource(msgspec.Struct, frozen=True):
     translated_trigger: Decimal
 
 
-class Position(msgspec.Struct, frozen=True):
+class Position(msgspec.Struct, frozen=True, gc=False):
     """A position from entry to exit; every event about it carries the whole of it.
 
     `id` is the setup's id. `contracts` is what is open now, 0 when closed; `entry_contracts` what was opened.
@@ -111,8 +112,8 @@ class Position(msgspec.Struct, frozen=True):
     (MAE, MFE).
     `carried`: found at the deadline of its intraday window to fit overnight margin. `gross`, `fees`, `funding`,
     `slippage` are USD so far; `net` = gross − fees − funding. `exit_price` is the mean of all exit fills by contracts,
-    `exit_reason` that of the last; both, and `exit_time`, are None while contracts are open. `filled_while_down` and
-    `ambiguous`: one of its exits was (see Fill).
+    `exit_reason` that of the last; both, and `exit_time`, are None while contracts are open. `filled_while_down`,
+    `ambiguous` and `rest`: one of its exits was (see Fill).
     """
 
     id: str
@@ -154,6 +155,7 @@ class Position(msgspec.Struct, frozen=True):
     exit_reason: str | None = None
     filled_while_down: bool = False
     ambiguous: bool = False
+    rest: bool = False
 
     @property
     def net(self) -> Decimal:

@@ -38,7 +38,8 @@ class EntryContext(msgspec.Struct, frozen=True):
     is the price of the triggering trade of the executed product, with bid and ask as of it. `continuity` is the
     reading at the trigger for the side that broke, None when it could not be computed. `halts` is source → reason.
     `equity` and `available` are USD now, `day_start_equity` the base of the daily loss limit; `daily_loss_hit` says
-    that its halt is in force (a person's resume lifts it while the loss stands).
+    that its halt is in force (a person's resume lifts it while the loss stands). `left` is when the last position of
+    the executed product was closed.
     """
 
     setup: Setup
@@ -61,6 +62,7 @@ class EntryContext(msgspec.Struct, frozen=True):
     positions: tuple[Position, ...] = ()
     pending: tuple[PendingEntry, ...] = ()
     ratio: Decimal | None = None
+    left: datetime | None = None
 
     @property
     def flipped(self) -> tuple[Position, ...]:

@@ -76,6 +76,13 @@ def held_until(position: Position, max_bars: int) -> datetime:
     return end
 
 
+def next_multiple(at: datetime, within: int) -> datetime:
+    """Return the first whole multiple of so many seconds of a day, counted from 00:00 UTC, that is later than `at`."""
+    midnight = at.replace(hour=0, minute=0, second=0, microsecond=0)
+    length = timedelta(seconds=within)
+    return min(midnight + ((at - midnight) // length + 1) * length, midnight + timedelta(days=1))
+
+
 def expiry_exit(product: Product) -> datetime | None:
     """Return when an open position of the product is closed as `expired`; None if it never expires."""
     return None if product.expiry is None else product.expiry - EXPIRY_EXIT

@@ -1,4 +1,4 @@
-"""How many contracts: by the risk to the stop, or by the margin available (trading.md, Sizing)."""
+"""How many contracts: by the risk to the stop, by the margin available, or always the same (trading.md, Sizing)."""
 
 from decimal import Decimal
 from typing import Literal
@@ -102,13 +102,18 @@ def _affordable(request: SizeRequest, entry: Decimal, one: _Costs, product: Prod
     return most
 
 
+def units_of(product: Product, rules: Rules) -> Decimal:
+    """Return the contracts that mode `units` buys, whatever they cost."""
+    return _tradable(rules.sizing.units / product.contract_size, product)
+
+
 def size(request: SizeRequest, product: Product, rules: Rules) -> Size:
     """Return the size of an entry.
 
     `risk`: ⌊equity × risk share × multiplier ÷ (|entry − stop| × contract size + round-trip costs per contract)⌋, then
     capped by what available pays for. `leverage`: the most that available pays for, × multiplier. The multiplier is
-    applied once (lesson 76). `zero_because` names the gate that rejects a size of 0: `margin` when only the margin made
-    it 0, else `size_zero`.
+    applied once (lesson 76). `units`: so many of the underlying, or none if available does not pay for them.
+    `zero_because` names the gate that rejects a size of 0: `margin` when only the margin made it 0, else `size_zero`.
 
     Raises ConfigurationError for an unknown sizing mode, InternalError when the stop is not beyond the entry.
     """
@@ -128,8 +133,11 @@ def size(request: SizeRequest, product: Product, rules: Rules) -> Size:
     elif mode == "leverage":
         by_formula = _tradable(by_margin * request.multiplier, product)
         contracts, zero = by_formula, by_margin > 0
+    elif mode == "units":
+        by_formula = units_of(product, rules)
+        contracts, zero = (by_formula if by_formula <= by_margin else Decimal(0)), by_formula == 0
     else:
-        raise ConfigurationError(f"sizing.mode {mode!r} is not known: write risk or leverage")
+        raise ConfigurationError(f"sizing.mode {mode!r} is not known: write risk, leverage or units")
     capped_by: Literal["margin", "max_size"] | None = "margin" if contracts < by_formula else None
     if contracts > product.max_size:
         contracts, capped_by = _tradable(product.max_size, product), "max_size"

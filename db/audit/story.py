@@ -277,6 +277,8 @@ class Story:
             self.bench.positions[position.id] = position
         else:
             self.bench.positions.pop(position.id, None)
+            if position.exit_time is not None:
+                self.bench.left[position.symbol] = position.exit_time
 
     # ── the account's days and halts ────────────────────────────────────────────────────────────────────────────────
 

@@ -1,10 +1,11 @@
-"""The tables, by topic: account, signal, trade, market, operation. `Base.metadata` is the whole schema."""
+"""The tables, by topic: account, signal, trade, market, operation, sweep. `Base.metadata` is the whole schema."""
 
 from db.models.account import AccountRow, EventRow, FundingRow, LedgerRow
 from db.models.base import Base
-from db.models.market import CandleRow, ProductRow, QuoteRow
+from db.models.market import CandleRow, HoleRow, ProductRow, QuoteRow
 from db.models.operation import CommandRow, DaemonRow, DeadLetterRow, HealthRow, NightAuditRow, OutboxRow
 from db.models.signal import FullContinuityRow, RejectionRow, SetupRow, TriggerRow
+from db.models.sweep import SweepRunRow
 from db.models.trade import FillRow, OrderRow, PositionRow
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "FullContinuityRow",
     "FundingRow",
     "HealthRow",
+    "HoleRow",
     "LedgerRow",
     "NightAuditRow",
     "OrderRow",
@@ -28,5 +30,6 @@ __all__ = [
     "QuoteRow",
     "RejectionRow",
     "SetupRow",
+    "SweepRunRow",
     "TriggerRow",
 ]

@@ -60,6 +60,7 @@ class FillRow(Base):
 
     `reference` is the price before slippage; fee and slippage are USD for all of it. `filled_while_down`: settled from
     candles at a later start. `ambiguous`: a stop taken in a candle that does not tell whether the target came first.
+    `rest`: the feed was down and REST told the trade that filled it.
     """
 
     __tablename__ = "fills"
@@ -85,13 +86,15 @@ class FillRow(Base):
     at: Mapped[datetime]
     filled_while_down: Mapped[bool] = mapped_column(server_default="false")
     ambiguous: Mapped[bool] = mapped_column(server_default="false")
+    rest: Mapped[bool] = mapped_column(server_default="false")
 
 
 class PositionRow(Base):
     """A position as of its last event: the columns a report needs, and in `payload` the whole of it.
 
     `change` is the number of the last PositionChanged. `net` = gross − fees − funding, `r` = net / risk at entry
-    (null when that is 0); both are USD and so far while the position is open. `signal_product` is null where signal and
+    (null when that is 0); both are USD and so far while the position is open. `contradicted`: it was entered on a bar
+    that the exchange's own candle differed from afterwards. `signal_product` is null where signal and
     execution are one product, `signal_ratio` what its levels were multiplied by.
     """
 
@@ -140,6 +143,8 @@ class PositionRow(Base):
     exit_reason: Mapped[str | None]
     filled_while_down: Mapped[bool] = mapped_column(server_default="false")
     ambiguous: Mapped[bool] = mapped_column(server_default="false")
+    contradicted: Mapped[bool] = mapped_column(server_default="false")
+    rest: Mapped[bool] = mapped_column(server_default="false")
     signal_product: Mapped[str | None]
     signal_ratio: Mapped[Decimal | None]
     status: Mapped[str]

@@ -172,6 +172,48 @@ def test_one_changed_value_is_named(told: list[Any], kind: type[Any], path: str,
     assert (lied[place].key, field) in names, found[:5]
 
 
+def altered(told: list[Any], wanted: Any, change: Any) -> tuple[str, set[tuple[str, str]]]:
+    """The first fill that is as wanted, changed: its key, and what is found then."""
+    place = next(at for at, event in enumerate(told) if isinstance(event, Filled) and wanted(event))
+    lied = change(told[place])
+    found = differences([*told[:place], lied, *told[place + 1 :]])
+    return lied.key, {(each.id, each.field) for each in found}
+
+
+def moved(event: Filled, way: int) -> Filled:
+    """The same fill, of a trade so far from its own that no stop is near."""
+    off = way * (D(5000) if event.fill.side == "sell" else D(-5000))
+    fill = replace(event.fill, reference=event.fill.reference + off, price=event.fill.price + off)
+    return replace(event, fill=fill)
+
+
+def test_a_stop_is_not_filled_by_a_trade_that_had_not_reached_it(told: list[Any]) -> None:
+    key, found = altered(told, lambda event: event.order.kind == "stop", lambda event: moved(event, 1))
+    assert (key, "reference") in found
+    key, found = altered(told, lambda event: event.order.kind == "stop", lambda event: moved(event, -1))
+    assert (key, "reference") not in found, "a gap fills at the first price"
+
+
+def test_nothing_is_filled_better_than_its_trade(told: list[Any]) -> None:
+    def better(event: Filled) -> Filled:
+        step = D(5) if event.fill.side == "sell" else D(-5)
+        return replace(event, fill=replace(event.fill, price=event.fill.reference + step))
+
+    for purpose in ("entry", "stop"):
+        key, found = altered(told, lambda event, of=purpose: event.order.purpose == of, better)
+        assert (key, "price") in found, purpose
+
+
+def test_a_liquidation_is_at_or_beyond_its_price() -> None:
+    scene = Scene(REVERSAL, rules_with())
+    for price, minute in ((61000, 1), (61600, 2), (40000, 65)):
+        scene.trade(price, at(minute))
+    told = events(scene.kit.batches)
+    assert differences(told) == []
+    key, found = altered(told, lambda event: event.order.purpose == "liquidated", lambda event: moved(event, 4))
+    assert (key, "reference") in found
+
+
 @pytest.mark.parametrize(
     ("kind", "field"),
     [(Filled, "entry"), (PositionOpened, "position"), (OrderAccepted, "order"), (Judged, "gate"), (Rejected, "outcome"),

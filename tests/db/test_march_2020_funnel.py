@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from atlas.backtest.result import FunnelRow
 from atlas.rules import Rules
 from db.audit import audit
 from db.embedded import EmbeddedServer
 from db.engine import connect, snapshot
-from db.funnel import FunnelRow, funnel
+from db.funnel import funnel
 from db.lock import AccountLock
 from db.writer import Writer
 from tests.actors.march_2020 import March, rules

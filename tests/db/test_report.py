@@ -148,6 +148,32 @@ def test_equity_now_counts_open_positions_at_the_last_price(holding: Engine, loc
         assert daily_equity(connection, "paper", "UTC") == [], "no trading day has begun"
 
 
+def test_a_position_still_open_counts_for_exposure(holding: Engine, lock: AccountLock) -> None:
+    from db.batch import batch_of
+
+    trade = Trade()
+    funded = trade.batches[trade.open_batches]
+    Writer(holding, "paper", lock.fence).write([batch_of(funded.events, input=funded.number, at=funded.at)])
+    with holding.connect() as connection:
+        first, last = connection.execute(text("SELECT min(at), max(at) FROM events WHERE input IS NOT NULL")).one()
+        (held,) = positions(connection, "paper", "open")
+        assert first < held.entry_time < last
+        found = report(connection, "paper", "UTC")
+        assert (found.metrics.trades, found.by["symbol"]) == (0, {})
+        share = (last - held.entry_time) / (last - first)
+        assert float(found.metrics.exposure or 0) == pytest.approx(share)
+        before = report(connection, "paper", "UTC", Period(None, held.entry_time))
+        assert before.metrics.exposure is None, "it was not open yet"
+
+
+def test_a_position_closed_after_the_period_counts_for_its_exposure(lively_connection: Connection) -> None:
+    trade = positions(lively_connection, "paper", "closed")[0]
+    assert trade.exit_time is not None
+    amid = trade.entry_time + (trade.exit_time - trade.entry_time) / 2
+    found = report(lively_connection, "paper", "UTC", Period(trade.entry_time, amid))
+    assert found.metrics.exposure == 1
+
+
 def test_a_trigger_still_being_decided_is_in_no_funnel(holding: Engine) -> None:
     with holding.connect() as connection:
         before = funnel(connection, "paper")
@@ -196,7 +222,7 @@ def run(lively_url: str, tmp_path_factory: pytest.TempPathFactory) -> Commands:
 def test_the_page_has_sections_every_metric_and_infinity(run: Commands) -> None:
     page = run("report")
     assert page.code == 0, page.err
-    for section in ("timeframe", "setup", "symbol", "side", "continuity", "exit", "day"):
+    for section in ("timeframe", "setup", "product", "side", "continuity", "exit", "day"):
         assert f"by {section}" in page.out
     assert "by weekday" not in page.out
     for word in ("drawdown", "Sharpe", "Sortino", "Calmar", "SQN", "exposure", "streaks", "MAE", "payoff"):
@@ -206,7 +232,7 @@ def test_the_page_has_sections_every_metric_and_infinity(run: Commands) -> None:
 
 def test_by_chooses_the_sections(run: Commands) -> None:
     page = run("report", "--by", "product", "--by", "weekday").out
-    assert "by symbol" in page
+    assert "by product" in page
     assert "by weekday" in page
     assert "by timeframe" not in page
 

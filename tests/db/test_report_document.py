@@ -11,13 +11,13 @@ import msgspec
 import pytest
 
 from atlas.audit.difference import Difference
+from atlas.backtest.result import FunnelRow, Trade
 from atlas.cli.report import GROUPS
 from atlas.performance import DayEquity, Performance
 from db.audit import Audit
-from db.funnel import FunnelRow
 from db.period import Period
 from db.report import Ledger, LedgerEntry, Report
-from db.results import Summary, Trade
+from db.results import Summary
 
 DOCUMENT = (Path(__file__).resolve().parents[2] / "docs" / "report.md").read_text(encoding="utf-8")
 SECTIONS: dict[str, type[msgspec.Struct]] = {

@@ -62,7 +62,7 @@ def restart(engine: Engine, writer: Writer) -> Restart:
         write(writer, scene)
         with session(engine) as connection:
             begins = beginning(connection, "paper", (product(),), scene.kit.core.now)
-        kit = Kit(Scene.roles(scene.rules, states=begins.states), route, outside=["history"],
+        kit = Kit(Scene.roles(scene.rules, states=begins.states), route, outside=["history", "rest_prices"],
                   market_time=begins.market_time)  # fmt: skip
         kit.core.number = begins.number
         return Continued(scene.rules, kit, 1000)

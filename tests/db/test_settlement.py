@@ -68,7 +68,7 @@ def restart(engine: Engine, writer: Writer) -> Restart:
         with session(engine) as connection:
             begins = beginning(connection, "paper", tuple(map(product, symbols)), scene.kit.core.now)
         roles = Scene.roles(scene.rules, symbols, begins.states)
-        kit = Kit(roles, route, outside=["history"], market_time=begins.market_time)
+        kit = Kit(roles, route, outside=["history", "rest_prices"], market_time=begins.market_time)
         kit.core.number = begins.number
         return Continued(scene.rules, kit)
 
@@ -223,6 +223,13 @@ def test_funding_of_each_hour_is_paid_at_its_mark_and_only_while_open(restart: R
     assert [(paid.at, paid.mark) for paid in scene.events(FundingPaid)] == [(at(60), 61500), (at(120), 61700)]
     assert ended(scene)[1] == at(150, 30)
     assert closed(scene).funding == sum(paid.amount for paid in scene.events(FundingPaid))
+
+
+def test_what_traded_first_after_the_full_hour_is_not_its_mark(restart: Restart) -> None:
+    """The candle of that minute opens on the hour, and the first trade in it came some seconds later."""
+    scene = restart(entered(rows=FAR))
+    settle(scene, at(90), flat(61500, at(55)) | flat(61700, at(60)))
+    assert [(paid.at, paid.mark) for paid in scene.events(FundingPaid)] == [(at(60), 61500)]
 
 
 def test_a_day_that_began_while_down_begins_with_the_equity_of_then(restart: Restart) -> None:

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import pytest
+
 from atlas.market.bar import Bar
 from atlas.market.guess import Guess, guesses, walk_missed, walked_so_far
 from atlas.market.past import walked
@@ -47,6 +49,19 @@ def test_what_was_seen_already_is_not_walked_again() -> None:
     assert [(tick.time, guess) for _, tick, guess in walk] == [
         (at(30), Guess(D(103), D(104), at(60))), (at(45), Guess(D(103), D(103), at(60))),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("after", "until"), [(50, 60), (50, 120), (59, 60), (50, 55)])
+def test_the_last_price_of_a_minute_that_was_half_seen_is_walked(after: float, until: float) -> None:
+    """Else what traded in its last quarter would never be seen, and no mark, stop or target would know it."""
+    ((_, tick, guess),) = walk_missed({"A": [candle(0, *RISING)]}, at(after), at(until))
+    assert (tick.time, tick.price, guess.until) == (at(after) + timedelta(microseconds=1), D(103), at(60))
+    assert not guess.certain
+
+
+def test_nothing_is_walked_of_a_candle_up_to_the_instant_it_was_seen() -> None:
+    assert list(walk_missed({"A": [candle(0, *RISING)]}, at(60), at(120))) == []
+    assert list(walk_missed({"A": [candle(0, *RISING)]}, at(50), at(50))) == []
 
 
 def test_a_candle_still_forming_is_walked_as_far_as_it_has_come() -> None:
