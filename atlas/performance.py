@@ -139,8 +139,13 @@ def _every_day(equity: Sequence[DayEquity]) -> list[Decimal]:
     return [*values, equity[-1].equity] if equity else values
 
 
-def _exposure(positions: Sequence[Position], period: tuple[datetime, datetime] | None) -> Decimal | None:
-    spans = sorted((p.entry_time, _closed_at(p)) for p in positions)
+def _exposure(
+    trades: Sequence[Position], held: Iterable[Position], period: tuple[datetime, datetime] | None
+) -> Decimal | None:
+    closed = [(p.entry_time, _closed_at(p)) for p in trades]
+    if period is not None:
+        closed += [(p.entry_time, p.exit_time or period[1]) for p in held]
+    spans = sorted(closed)
     if not spans:
         return None
     start, end = period or (spans[0][0], max(until for _, until in spans))
@@ -193,13 +198,15 @@ def measure(
     starting_equity: Decimal,
     equity: Sequence[DayEquity] = (),
     period: tuple[datetime, datetime] | None = None,
+    held: Iterable[Position] = (),
 ) -> Performance:
     """Return the metrics of closed positions, USD.
 
     `equity` is the account's daily equity, oldest first, beginning with what it started with: drawdown, return, Sharpe,
     Sortino and Calmar come from it. Without it (a group of trades) drawdown and return come from `starting_equity` plus
     the net of each trade as it closed, and the daily ratios are None. `period` is what exposure is a share of; default
-    is from the first entry to the last exit.
+    is from the first entry to the last exit. `held` are positions open in the period that are no trades of it, being
+    open still or closed after it: they count for its exposure only.
 
     Sharpe and Sortino: daily returns, zero rate, sample deviation, × √365. Calmar: compound annual return ÷ maximum
     drawdown share. SQN: √n × mean R ÷ sample deviation of R. Exit efficiency: Σ gross ÷ Σ MFE in dollars. Raises
@@ -259,7 +266,7 @@ def measure(
         sortino=daily.sortino,
         calmar=_over(daily.annualised, share),
         sqn=_over(None if mean_r is None else Decimal(len(rs)).sqrt() * mean_r, _deviation(rs)),
-        exposure=_exposure(trades, period),
+        exposure=_exposure(trades, held, period),
     )
 
 

@@ -26,7 +26,9 @@ from atlas.rules import Rules
 
 MODE_SIGNALS = "mode signals"
 """What `not_traded` finds where nothing is traded: the trigger itself is then what the owner is told."""
-POSITION_POLICIES = ("one_per_product", "one_per_timeframe", "flip", "unlimited")
+FULL, HALF = Decimal(1), Decimal("0.5")
+"""What the size is multiplied by when every frame agrees, and when only enough do."""
+POSITION_POLICIES = ("one_per_product", "one_per_timeframe", "flip", "unlimited", "flat_at_close")
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -142,6 +144,8 @@ def _position_policy(entry: Entry, _: Size) -> Measured:
         held = []
     elif policy == "one_per_timeframe":
         held = [(name, of) for name, of in held if of == timeframe]
+    elif policy == "flat_at_close" and not held and (left := context.left) and left >= context.setup.valid_from:
+        return False, f"held until {left:%Y-%m-%d %H:%M:%S}", policy
     return not held, f"held: {', '.join(name for name, _ in held)}" if held else "none in the way", policy
 
 
@@ -169,14 +173,17 @@ def _daily_loss(entry: Entry, _: Size) -> Measured:
 
 
 def _size_zero(entry: Entry, sized: Size) -> Measured:
+    product, units = entry.context.product, entry.context.rules.sizing.units
     needs = (
         f"a budget of {dollars(sized.budget, 'down')} at "
         f"{dollars(sized.risk_per_contract + sized.costs_per_contract, 'up')} a contract"
         if sized.mode == "risk"
+        else f"{shown(units, 8, 'down')} units, {product.contract_size:f} a contract"
+        if sized.mode == "units"
         else f"{shown(sized.by_margin, 8, 'down')} × {shown(sized.multiplier, 4, 'down')}"
     )
     found = f"{shown(sized.by_formula, 8, 'down')} from {needs}"
-    return sized.zero_because != "size_zero", found, f"≥ {shown(entry.context.product.min_size, 8, 'up')}"
+    return sized.zero_because != "size_zero", found, f"≥ {shown(product.min_size, 8, 'up')}"
 
 
 def _fees(entry: Entry, _: Size) -> Measured:
@@ -243,11 +250,16 @@ def least_reward_risk(rules: Rules, family: str) -> Decimal:
     return rules.gates.min_reward_risk_by_family.get(family, rules.gates.min_reward_risk)
 
 
+def multiplier(full: bool) -> Decimal:
+    """Return 1 when every frame agrees, else ½ (strat.md 4)."""
+    return FULL if full else HALF
+
+
 def _multiplier(context: EntryContext) -> Decimal:
     """Return 1 when every frame agrees, else ½ (strat.md 4), also where the gate `continuity` is switched off."""
     reading = context.continuity
     full = reading is not None and reading.side == context.setup.side and bool(reading.frames) and reading.full
-    return Decimal(1) if full else Decimal("0.5")
+    return multiplier(full)
 
 
 def judge(context: EntryContext) -> Verdict:

@@ -146,6 +146,17 @@ def test_overlapping_positions_are_exposed_once() -> None:
     assert measure(both, D(10000), period=day).exposure == D("0.25")
 
 
+def test_what_is_held_beyond_the_period_is_exposed_in_it_and_no_trade_of_it() -> None:
+    day = (START, START + timedelta(hours=8))
+    still = closed("1", 1, contracts=D(10), entry_time=day[1] - timedelta(hours=2), exit_time=None)
+    later = closed("1", 2, entry_time=day[1] - timedelta(hours=4), exit_time=day[1] + timedelta(days=1))
+    assert measure([closed("1")], D(10000), period=day, held=[still]).exposure == D("0.375")
+    found = measure([closed("1")], D(10000), period=day, held=[still, later])
+    assert (found.exposure, found.trades, found.net_profit) == (D("0.625"), 1, 1)
+    assert measure([], D(10000), period=day, held=[still]).exposure == D("0.25")
+    assert measure([], D(10000), held=[still]).exposure is None, "of no known time"
+
+
 def days(*equity: str) -> list[DayEquity]:
     """A daily series."""
     return [DayEquity(date(2026, 3, 1) + timedelta(days=n), D(value)) for n, value in enumerate(equity)]

@@ -304,10 +304,12 @@ def test_lesson_59_levels_of_a_signal_product_are_translated_by_the_ratio_and_pu
     found = approval(given)
     assert found.stop == 67065  # 67066.98999 down, away from the entry
     assert found.target == 70070  # 70070.01001 down, towards it
+    assert found.ratio == D("1.001")  # by which the broker's bounds are translated too
 
 
 def test_a_ratio_means_nothing_where_signal_and_execution_are_one_product() -> None:
-    assert approval(context(ratio=D("1.5"))).stop == 67000
+    found = approval(context(ratio=D("1.5")))
+    assert (found.stop, found.ratio) == (67000, None)
 
 
 @pytest.mark.parametrize(
@@ -445,6 +447,31 @@ def test_only_the_policy_flip_closes_anything() -> None:
     assert approval(context(rules=sized(position_policy="unlimited"), positions=(short,))).closes == ()
 
 
+@pytest.mark.parametrize(
+    ("left", "policy", "allowed"),
+    [
+        (None, "flat_at_close", True),
+        (timedelta(microseconds=-1), "flat_at_close", True),
+        (timedelta(0), "flat_at_close", False),
+        (timedelta(minutes=1, seconds=2), "flat_at_close", False),
+        (timedelta(minutes=1), "one_per_product", True),
+    ],
+)
+def test_flat_at_close_wants_no_position_since_the_setup_bar_closed(
+    left: timedelta | None, policy: str, *, allowed: bool
+) -> None:
+    closed = None if left is None else setup().valid_from + left
+    verdict = judge(context(rules=sized(position_policy=policy), left=closed))
+    assert verdict.approved is allowed
+    if closed is not None and not allowed:
+        assert verdict.outcome == Rejection("position_policy", f"held until {closed:%Y-%m-%d %H:%M:%S}", policy)
+
+
+def test_flat_at_close_names_what_is_held_before_what_was() -> None:
+    given = context(rules=sized(position_policy="flat_at_close"), positions=(held(),), left=setup().valid_from)
+    assert rejection(given).value == "held: held"
+
+
 def test_an_unknown_policy_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="'pyramid' is not known: write one of one_per_product"):
         judge(context(rules=sized(position_policy="pyramid")))
@@ -542,6 +569,13 @@ def test_a_zero_only_because_of_the_margin_cap_is_named_margin() -> None:
     outcomes = {check.gate: check.outcome for check in verdict.checks}
     assert outcomes["size_zero"] == "passed"
     assert outcomes["margin"] == "failed"
+
+
+def test_units_that_are_no_whole_contract_are_named_with_the_contract() -> None:
+    found = rejection(context(rules=sized(mode="units", units=D("0.0099"))))
+    assert (found.gate, found.value) == ("size_zero", "0 from 0.0099 units, 0.01 a contract")
+    fine = rejection(context(rules=sized(mode="units", units=D("0.000000019"))))
+    assert fine.value == "0 from 0.00000001 units, 0.01 a contract"
 
 
 def test_a_zero_from_halving_is_named_size_zero() -> None:

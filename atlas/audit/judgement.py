@@ -58,6 +58,7 @@ class Bench:
         self.pending: dict[str, PendingEntry] = {}
         self.approved: dict[str, Approval] = {}
         self.halts: dict[str, str] = {}
+        self.left: dict[str, datetime] = {}
         self.base: Decimal | None = None
 
     def judge(
@@ -98,6 +99,7 @@ class Bench:
             positions=tuple(self.positions.values()),
             pending=tuple(self.pending.values()),
             ratio=moment.ratio,
+            left=self.left.get(product.id),
         )
         outcome = judge(context).outcome
         if isinstance(outcome, Approval):

@@ -73,6 +73,7 @@ def after_exit(position: Position, fill: Fill, gross: Decimal, margin: Decimal) 
         best=(max if position.side == "long" else min)(position.best, fill.reference),
         filled_while_down=position.filled_while_down or fill.filled_while_down,
         ambiguous=position.ambiguous or fill.ambiguous,
+        rest=position.rest or fill.rest,
     )
     if left > 0:
         return after

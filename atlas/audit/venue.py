@@ -78,6 +78,7 @@ class Venue:
                 EVENTS, event, {"price": fill.price, "reference": fill.reference},
                 {"price": order.price, "reference": order.price},
             )  # fmt: skip
+        self._fair(event, order, fill, rules)
         value = notional(fill.price, fill.contracts, size)
         worse = fill.price - fill.reference if fill.side == "buy" else fill.reference - fill.price
         paid = fee(value, fill.contracts, product, rules.fees, _liquidity(order))
@@ -158,6 +159,26 @@ class Venue:
         self._post(event, legs, claim.legs, claim.account)
 
     # ── parts of a fill ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _fair(self, event: str, order: Order, fill: Fill, rules: Rules) -> None:
+        """At its trade a stop or a liquidation had been reached; by the spread nothing is had better than the trade.
+
+        A stop that was reached earlier (`due`) fills wherever the market is by then.
+        """
+        level = order.price if order.kind == "stop" and order.due is None else None
+        if order.purpose == "liquidated" and order.position_id in self.held:
+            level = self.held[order.position_id].liquidation
+            self._findings.holds(EVENTS, event, "liquidation", level, "a price that liquidates", met=level is not None)
+        if level is not None:
+            reached = fill.reference <= level if fill.side == "sell" else fill.reference >= level
+            self._findings.holds(
+                EVENTS, event, "reference", fill.reference, f"at or beyond {level:f}", met=reached
+            )
+        if order.kind != "limit" and rules.fills.model == "spread":
+            better = fill.price > fill.reference if fill.side == "sell" else fill.price < fill.reference
+            self._findings.holds(
+                EVENTS, event, "price", fill.price, f"no better than the trade at {fill.reference:f}", met=not better
+            )
 
     def _enter(
         self, event: str, order: Order, fill: Fill, product: Product, rules: Rules, legs: list[Leg]

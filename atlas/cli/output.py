@@ -11,7 +11,7 @@ import msgspec
 
 
 def as_json(value: Any) -> str:
-    """Return the value as one JSON text; `Decimal` as a string, aware times in UTC ending in Z."""
+    """Return the value as one JSON text; `Decimal` as a string without exponent, aware times in UTC ending in Z."""
     return msgspec.json.format(msgspec.json.encode(_plain(value)), indent=2).decode()
 
 
@@ -53,6 +53,8 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, right
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return f"{value:f}"  # as a bare string a 0 at eight decimals would be 0E-8
     if isinstance(value, datetime):
         return value.astimezone(UTC)
     if isinstance(value, Mapping):

@@ -13,11 +13,10 @@ from atlas.cli.output import clock, money, number, print_json, print_table
 from atlas.errors import DataError, UsageError
 
 if TYPE_CHECKING:
+    from atlas.backtest.result import FunnelRow, Trade
     from atlas.performance import Performance
-    from db.funnel import FunnelRow
     from db.period import Period
     from db.report import Ledger
-    from db.results import Trade
 
 SECTIONS = ("timeframe", "setup", "symbol", "side", "continuity", "exit", "day")
 """What the metrics are shown by unless asked."""
@@ -153,8 +152,9 @@ def _print_funnel(rows: "list[FunnelRow]") -> None:
 
 def _print_groups(dimension: str, groups: "dict[str, Performance]") -> None:
     click.echo()
+    title = "by product" if dimension == "symbol" else f"by {dimension}"
     print_table(
-        (f"by {dimension}", "trades", "win rate", "net $", "profit factor", "expectancy R", "fees $", "funding $"),
+        (title, "trades", "win rate", "net $", "profit factor", "expectancy R", "fees $", "funding $"),
         [
             (
                 name,
@@ -231,7 +231,7 @@ def _metric_lines(found: "Performance") -> list[str]:
         "excursion": f"MAE {_plain(found.average_mae_r)} R, MFE {_plain(found.average_mfe_r)} R, "
         f"exit efficiency {_share(found.exit_efficiency)}",
         "drawdown": f"${money(found.max_drawdown)}, {_share(found.max_drawdown_share)}, "
-        f"{_plain(found.max_drawdown_days, 1)} days",
+        f"{_plain(found.max_drawdown_days, 1)} days, by the equity at days' ends",
         "return": f"{_share(found.total_return)}; Sharpe {_plain(found.sharpe)}, Sortino {_plain(found.sortino)}, "
         f"Calmar {_plain(found.calmar)}, SQN {_plain(found.sqn)}",
         "exposure": _share(found.exposure),

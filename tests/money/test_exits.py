@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from atlas.market.product import Product
 from atlas.market.products import built_in
 from atlas.money.book import Position
-from atlas.money.exits import expiry_exit, held_until, last_day_reason, moved_stop, scale_out
+from atlas.money.exits import expiry_exit, held_until, last_day_reason, moved_stop, next_multiple, scale_out
 from atlas.money.profit import first_risk, r_multiple, risk_of
 from atlas.rules import ExitRules
 from tests.money.conftest import open_position
@@ -39,6 +39,13 @@ def test_by_default_no_stop_moves_and_nothing_is_scaled_out(fives: int) -> None:
     position = open_position(best=D(fives * 5))
     assert moved_stop(position, D(fives * 5), bip.tick, ExitRules()) is None
     assert scale_out(position, bip, ExitRules()) is None
+
+
+def test_a_position_filled_at_its_stop_has_no_r_so_nothing_in_r_is_done_to_it(bip: Product, position: Build) -> None:
+    every = ExitRules(scale_out=D("0.5"), break_even=D(1), trail_after=D(1), trail_distance=D(1))
+    without = position(first_stop=D(68000), best=D(69500))
+    assert scale_out(without, bip, every) is None
+    assert moved_stop(without, D(69500), FIVE, every) is None
 
 
 # ── scale-out ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -173,3 +180,24 @@ def test_a_contract_is_left_five_minutes_before_its_expiry_and_not_entered_in_it
 def test_spot_never_expires(bitcoin: Product) -> None:
     assert expiry_exit(bitcoin) is None
     assert last_day_reason(bitcoin, datetime(2099, 1, 1, tzinfo=UTC)) is None
+
+
+@pytest.mark.parametrize(
+    ("at", "within", "following"),
+    [
+        ("10:30:00", 60, "10:31:00"),
+        ("10:30:59.999999", 60, "10:31:00"),
+        ("00:00:00", 3600, "01:00:00"),
+        ("10:30:00", 3600, "11:00:00"),
+    ],
+)
+def test_the_next_multiple_of_seconds_is_later_and_counted_from_midnight(at: str, within: int, following: str) -> None:
+    found = next_multiple(datetime.fromisoformat(f"2026-03-04T{at}+00:00"), within)
+    assert found == datetime.fromisoformat(f"2026-03-04T{following}+00:00")
+
+
+def test_each_day_begins_anew() -> None:
+    """84 000 s are a multiple of 7000 s, at 23:20; the next would be 01:16:40 of the day after."""
+    assert next_multiple(datetime(2026, 3, 4, 23, 20, tzinfo=UTC), 7000) == datetime(2026, 3, 5, tzinfo=UTC)
+    assert next_multiple(datetime(2026, 3, 4, 23, 59, 59, tzinfo=UTC), 60) == datetime(2026, 3, 5, tzinfo=UTC)
+    assert next_multiple(datetime(2026, 3, 4, tzinfo=UTC), 86_400) == datetime(2026, 3, 5, tzinfo=UTC)

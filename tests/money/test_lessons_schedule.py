@@ -6,7 +6,7 @@ The numbers are those of docs/lessons.md.
 from datetime import UTC, datetime, time, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from atlas.errors import ConfigurationError
@@ -40,7 +40,11 @@ def test_lesson_95_any_seven_days_have_a_deadline_on_each_weekday(window: str, s
 
 @pytest.mark.parametrize("window", ["guide_2026_07", "long_window"])
 @given(at=instants)
+@example(at=datetime(2026, 1, 14, 20, 55, tzinfo=UTC))
+@example(at=datetime(2026, 1, 14, 20, 57, tzinfo=UTC))
+@example(at=datetime(2026, 7, 17, 19, 59, 59, tzinfo=UTC))
 def test_lesson_92_whenever_rates_are_intraday_a_deadline_is_ahead_within_a_day(window: str, at: datetime) -> None:
+    """The examples: the deadline itself and the five minutes after it, in January and on a Friday in July."""
     if tier_at(window, at) == "intraday":
         end = next_window_end(window, at)
         assert end is not None

@@ -175,8 +175,32 @@ def test_a_fraction_of_spot_that_does_not_fit_by_a_hair_is_one_increment_less() 
     assert size(more, SPOT, rules("leverage")).contracts == D("0.02028690")
 
 
+def by_units(units: str) -> Rules:
+    """The defaults, sized by so many of the underlying."""
+    return Rules(sizing=SizingRules(mode="units", units=D(units)))
+
+
+@pytest.mark.parametrize("changes", [{}, {"stop": D(60000)}, {"multiplier": D("0.5")}, {"equity": D(500)}])
+def test_units_of_the_underlying_are_bought_whatever_the_risk(changes: dict[str, Any]) -> None:
+    found = size(request(**changes), BIP, by_units("0.05"))
+    assert (found.contracts, found.by_formula, found.capped_by, found.zero_because) == (5, 5, None, None)
+
+
+def test_units_are_whole_contracts_and_less_than_one_is_size_zero() -> None:
+    assert size(request(), BIP, by_units("0.0599")).contracts == 5
+    found = size(request(), BIP, by_units("0.0099"))
+    assert (found.contracts, found.zero_because) == (0, "size_zero")
+
+
+def test_units_are_bought_all_or_not_at_all() -> None:
+    all_of_it = size(request(), BIP, by_units("0.05")).cash
+    assert size(request(available=all_of_it), BIP, by_units("0.05")).contracts == 5
+    found = size(request(available=all_of_it - D("0.01")), BIP, by_units("0.05"))
+    assert (found.contracts, found.by_margin, found.capped_by, found.zero_because) == (0, 4, "margin", "margin")
+
+
 def test_an_unknown_mode_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="'kelly' is not known: write risk or leverage"):
+    with pytest.raises(ConfigurationError, match="'kelly' is not known: write risk, leverage or units"):
         size(request(), BIP, rules("kelly"))
 
 

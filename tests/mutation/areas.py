@@ -33,7 +33,7 @@ AREAS = {
         sources=_sources("atlas/money/*.py", "atlas/risk.py"),
         left_out={},
         own={
-            "atlas/money/book.py": ("tests/money/test_ledger.py", "tests/money/test_profit.py"),
+            "atlas/money/book.py": _named("tests/money", "book ledger profit"),
             "atlas/money/entry.py": _sources("tests/test_risk*.py"),
             "atlas/risk.py": _sources("tests/test_risk*.py"),
         },
