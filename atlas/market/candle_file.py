@@ -16,6 +16,7 @@ from atlas.errors import DataError
 from atlas.market.number_columns import Table, line_of, read_numbers, read_table
 
 COLUMNS = ("time", "open", "high", "low", "close", "volume")
+_FEW = 1_000
 _PRICES = ("open", "high", "low", "close")
 
 
@@ -68,21 +69,28 @@ def read_candles(path: Path | str) -> CandleFile:
     Raises DataError, naming file, line and value: a missing column, an empty file, a row with too few fields, no
     number, times that do not ascend or repeat, a price of 0, high < low, or a close outside [low, high].
     """
-    path = Path(path)
-    table = read_table(path, COLUMNS)
-    times = read_times(table)
+    table = read_table(Path(path), COLUMNS)
+    file = candles_of(table, read_times(table))
+    for name in _PRICES:
+        _refuse(table, getattr(file, name) == 0, name, "is 0; a price is above 0")
+    _refuse(table, file.high < file.low, "high", "is below the low")
+    outside = (file.close > file.high) | (file.close < file.low)
+    _refuse(table, outside, "close", "lies outside low and high")
+    return file
+
+
+def candles_of(table: Table, times: NDArray[np.int64]) -> CandleFile:
+    """Return the rows of a table as they stand: whether its times and prices make sense is for the caller to look at.
+
+    Raises DataError at the first field that is no number ≥ 0.
+    """
     prices = {name: read_numbers(table, name) for name in _PRICES}
     volume = read_numbers(table, "volume")
     scale = max(column.scale for column in prices.values())
     units = {name: column.at_scale(scale) for name, column in prices.items()}
-    for name in _PRICES:
-        _refuse(table, units[name] == 0, name, "is 0; a price is above 0")
-    _refuse(table, units["high"] < units["low"], "high", "is below the low")
-    outside = (units["close"] > units["high"]) | (units["close"] < units["low"])
-    _refuse(table, outside, "close", "lies outside low and high")
     return CandleFile(
-        path=path,
-        symbol=symbol_of(path),
+        path=table.path,
+        symbol=symbol_of(table.path),
         interval=int(np.diff(times).min()) if len(times) > 1 else 60,
         scale=scale,
         tick_units=common_tick(*units.values()),
@@ -95,14 +103,21 @@ def read_candles(path: Path | str) -> CandleFile:
 
 def read_times(table: Table) -> NDArray[np.int64]:
     """Read the column `time` as whole unix seconds that ascend; DataError otherwise."""
+    times = whole_seconds(table)
+    step = np.diff(times)
+    _refuse(table, np.concatenate(([False], step == 0)), "time", "is a duplicate of the row before")
+    _refuse(table, np.concatenate(([False], step < 0)), "time", "is earlier than the row before: sort the file")
+    return times
+
+
+def whole_seconds(table: Table) -> NDArray[np.int64]:
+    """Read the column `time` as whole unix seconds in any order; DataError otherwise."""
     column = read_numbers(table, "time")
     if column.scale:
         fraction = column.units % 10**column.scale != 0
         _refuse(table, fraction, "time", "is not in whole seconds")
-    step = np.diff(column.units)
-    _refuse(table, np.concatenate(([False], step == 0)), "time", "is a duplicate of the row before")
-    _refuse(table, np.concatenate(([False], step < 0)), "time", "is earlier than the row before: sort the file")
-    return column.units
+    units: NDArray[np.int64] = column.units
+    return units
 
 
 def common_tick(*columns: NDArray[np.int64]) -> int:
@@ -110,7 +125,15 @@ def common_tick(*columns: NDArray[np.int64]) -> int:
 
     Prices that never move share themselves as divisor, which is no tick: then it is one unit.
     """
-    divisor = int(np.gcd.reduce(np.concatenate([np.unique(column) for column in columns])))
+    divisor = 0
+    for column in columns:
+        # A few prices tell nearly all of it; then only those that it does not divide are asked.
+        odd = column
+        while len(odd):
+            divisor = int(np.gcd.reduce(np.append(odd[:_FEW], divisor)))
+            if divisor == 1:
+                return 1
+            odd = odd[odd % divisor != 0] if divisor else odd[odd != 0]
     lowest = min(int(column.min()) for column in columns)
     return divisor if divisor < lowest else 1
 

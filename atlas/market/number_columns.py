@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from msgspec import Struct
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from atlas.errors import DataError
@@ -21,7 +22,13 @@ HEADER_LINES = 1
 MOST_DIGITS = 18  # what int64 holds of any number
 EXACT_DIGITS = 28  # what Decimal calculates with
 _GZIP_MAGIC = b"\x1f\x8b"
+_PIECE = 1 << 22
 _COMMA, _NEWLINE, _DOT, _ZERO = 44, 10, 46, 48
+_MANY = 256
+"""So many fields as long as each other are worth reading together."""
+
+Ints = NDArray[np.int64]
+Letters = NDArray[np.uint8]
 
 
 class NumberColumn(Struct, frozen=True):
@@ -41,13 +48,16 @@ class NumberColumn(Struct, frozen=True):
 
 
 class Table(Struct, frozen=True):
-    """The text of a CSV file and where its fields lie: `starts` and `ends` have shape (rows, columns)."""
+    """The text of a CSV file and where its fields lie: `starts` and `ends` have shape (rows, columns).
+
+    So many zeros as the longest number has letters stand behind the text.
+    """
 
     path: Path
     text: bytes
     header: tuple[str, ...]
-    starts: NDArray[np.int64]
-    ends: NDArray[np.int64]
+    starts: NDArray[Any]
+    ends: NDArray[Any]
 
     def field(self, row: int, name: str) -> str:
         """Return the text of one field."""
@@ -82,13 +92,22 @@ def read_table(path: Path, needed: Sequence[str]) -> Table:
 
     Raises DataError if it cannot be read, is empty, lacks a column, or has a line with too few or too many fields.
     """
+    return table_of(path, _text_of(path), needed)
+
+
+def _text_of(path: Path) -> bytes:
     try:
         raw = path.read_bytes()
         text = gzip.decompress(raw) if raw.startswith(_GZIP_MAGIC) else raw
     except (OSError, EOFError) as error:
         raise _unreadable(path, error) from None
-    text = text.replace(b"\r\n", b"\n")
+    return text.replace(b"\r\n", b"\n")
+
+
+def table_of(path: Path, text: bytes, needed: Sequence[str]) -> Table:
+    """Return the table a CSV text is; `path` is what errors name. Raises DataError as `read_table`."""
     head, _, body = text.partition(b"\n")
+    del text  # A year of minutes is 30 MB of it.
     header = _names(head)
     missing = [name for name in needed if name not in header]
     if missing:
@@ -98,19 +117,29 @@ def read_table(path: Path, needed: Sequence[str]) -> Table:
     body = body.rstrip(b"\n")
     if not body:
         raise DataError(f"{path}, line {HEADER_LINES + 1}: no rows below the header; give a file with at least one row")
-    body += b"\n"
+    body += b"\n" + bytes(MOST_DIGITS + 1)  # What is read beyond the last field is of no number.
     letters = np.frombuffer(body, dtype=np.uint8)
-    cuts = np.flatnonzero((letters == _COMMA) | (letters == _NEWLINE))
+    cuts = _cuts(letters)
     columns = len(header)
     newline = letters[cuts] == _NEWLINE
     regular = len(cuts) % columns == 0 and bool(
         (newline.reshape(-1, columns) == (np.arange(columns) == columns - 1)).all()
     )
     if not regular:
-        _raise_irregular(path, body, columns)
+        _raise_irregular(path, body.rstrip(b"\0"), columns)
     ends = cuts.reshape(-1, columns)
-    starts = np.concatenate(([0], cuts[:-1] + 1)).reshape(-1, columns)
+    starts = np.concatenate((np.zeros(1, cuts.dtype), cuts[:-1] + 1)).reshape(-1, columns)
     return Table(path=path, text=body, header=header, starts=starts, ends=ends)
+
+
+def _cuts(letters: NDArray[np.uint8]) -> NDArray[Any]:
+    """Return where fields end, found piece by piece: flags for a whole file are as much memory as the file."""
+    small = np.int32 if len(letters) < 2**31 - MOST_DIGITS else np.int64
+    found = [np.zeros(0, small)]
+    for start in range(0, len(letters), _PIECE):
+        piece = letters[start : start + _PIECE]
+        found.append((np.flatnonzero((piece == _COMMA) | (piece == _NEWLINE)) + start).astype(small))
+    return np.concatenate(found)
 
 
 def read_numbers(table: Table, name: str) -> NumberColumn:
@@ -144,25 +173,13 @@ def _read(table: Table, name: str) -> NumberColumn | DataError:
     """Return the column, or what to say where 64 bits cannot hold it; raises DataError where a field is no number."""
     column = table.header.index(name)
     starts, ends = table.starts[:, column], table.ends[:, column]
-    letters = np.frombuffer(table.text + bytes(MOST_DIGITS + 1), dtype=np.uint8)
+    letters = np.frombuffer(table.text, dtype=np.uint8)
     units = np.zeros(len(starts), dtype=np.int64)
     decimals = np.zeros(len(starts), dtype=np.int64)
     width = ends - starts
-    after_dot = np.zeros(len(starts), dtype=bool)
-    odd = (width == 0) | (width > MOST_DIGITS + 1)  # + 1: the dot
-    for place in range(int(min(width.max(), MOST_DIGITS + 1))):
-        letter = letters[starts + place]
-        digit = letter - np.uint8(_ZERO)  # what is no digit comes out above 9
-        inside = place < width
-        is_digit = inside & (digit <= 9)
-        is_dot = inside & (letter == _DOT)
-        odd |= (inside & ~is_digit & ~is_dot) | (is_dot & after_dot)
-        np.multiply(units, 10, out=units, where=is_digit)
-        np.add(units, digit, out=units, where=is_digit)
-        decimals += is_digit & after_dot
-        after_dot |= is_dot
-    odd |= ~after_dot & (width > MOST_DIGITS)
-    for row in np.flatnonzero(odd).tolist():
+    rows = _read_alike(letters, starts, width, units, decimals)
+    odd = rows[_read_letters(letters, starts, width, units, decimals, rows)]
+    for row in odd.tolist():
         number, places = _exact(table, name, row, EXACT_DIGITS)
         if len(str(number)) > MOST_DIGITS or places > MOST_DIGITS:
             return _too_long(table, name, row, MOST_DIGITS)
@@ -181,6 +198,59 @@ def _read(table: Table, name: str) -> NumberColumn | DataError:
         units //= 10
         scale -= 1
     return NumberColumn(name=name, units=units, scale=scale)
+
+
+def _read_alike(letters: Letters, starts: Ints, width: Ints, units: Ints, decimals: Ints) -> Ints:
+    """Read the fields that are digits with a dot at the same place in all fields as long; return the rows left."""
+    left = [np.zeros(0, np.int64)]
+    for length, often in enumerate(np.bincount(width).tolist()):
+        if not often:
+            continue
+        rows = np.flatnonzero(width == length)
+        if often < _MANY or not 0 < length <= MOST_DIGITS:
+            left.append(rows)
+            continue
+        fields = sliding_window_view(letters, length)[starts[rows]]
+        total, dot = np.zeros(often, np.int64), -1
+        for place in range(length):
+            letter = fields[:, place]
+            if dot < 0 and letter[0] == _DOT and (letter == _DOT).all():
+                dot = place
+                continue
+            digit = letter - np.uint8(_ZERO)  # what is no digit comes out above 9
+            if int(digit.max()) > 9:
+                left.append(rows)
+                break
+            total *= 10
+            total += digit
+        else:
+            units[rows] = total
+            decimals[rows] = 0 if dot < 0 else length - dot - 1
+    return np.concatenate(left)
+
+
+def _read_letters(
+    letters: Letters, starts: Ints, width: Ints, units: Ints, decimals: Ints, rows: Ints
+) -> NDArray[np.bool_]:
+    """Read the fields of some rows letter by letter; return which of them are not digits and at most one dot."""
+    starts, width = starts[rows], width[rows]
+    number, places = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)
+    after_dot = np.zeros(len(rows), dtype=bool)
+    odd: NDArray[np.bool_] = (width == 0) | (width > MOST_DIGITS + 1)  # + 1: the dot
+    for place in range(int(min(width.max(initial=0), MOST_DIGITS + 1))):
+        letter = letters[starts + place]
+        digit = letter - np.uint8(_ZERO)  # what is no digit comes out above 9
+        inside = place < width
+        is_digit = inside & (digit <= 9)
+        is_dot = inside & (letter == _DOT)
+        odd |= (inside & ~is_digit & ~is_dot) | (is_dot & after_dot)
+        np.multiply(number, 10, out=number, where=is_digit)
+        np.add(number, digit, out=number, where=is_digit)
+        places += is_digit & after_dot
+        after_dot |= is_dot
+    units[rows], decimals[rows] = number, places
+    odd |= ~after_dot & (width > MOST_DIGITS)
+    return odd
 
 
 def _names(head: bytes) -> tuple[str, ...]:
