@@ -1,0 +1,149 @@
+"""Candidates of one trade before the gates of the account, and what is approved filled: in the order of the live core.
+
+All of one trade are judged before the first is filled, and each approved one counts as pending for those after it.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from decimal import Decimal
+
+from atlas.backtest.account import Account
+from atlas.backtest.account_gates import CLEAR, at_once, is_ample
+from atlas.backtest.candidate import Candidate
+from atlas.backtest.holding import Approved
+from atlas.backtest.result import Counts
+from atlas.backtest.track import Track, instant
+from atlas.money.entry import Approval, EntryContext, PendingEntry, pending_entry
+from atlas.money.margin import leverage
+from atlas.money.sizing import SizeRequest, size, units_of
+from atlas.money.windows import Tier, tier_at
+from atlas.risk import judge, multiplier
+from atlas.rules import Rules
+from atlas.strat.naming import resolved
+from atlas.strat.setup import Side
+
+
+class Entrance:
+    """Judges candidates by the rules, counts what rejects them, and enters into the account."""
+
+    def __init__(self, account: Account, tracks: Sequence[Track], rules: Rules, counts: Counts) -> None:
+        self._account, self._rules, self._counts = account, rules, counts
+        self._units = [units_of(track.product, rules) if rules.sizing.mode == "units" else None for track in tracks]
+        self._least = [float(track.product.min_size) for track in tracks]
+        self._shares = {full: float(rules.sizing.risk_share * multiplier(full)) for full in (True, False)}
+        self._leverage: dict[tuple[int, Side, Tier], Decimal] = {}
+
+    def decide(self, some: Sequence[Candidate]) -> None:
+        """Judge the candidates of one trade, and enter for those that pass."""
+        if len(some) == 1:
+            answer = self._at_once(some[0])
+            if answer is not None:
+                self._answer(some[0], answer)
+                return
+        self._account.look_at(some[0].number, some[0].point)
+        approved: list[tuple[Candidate, Approved]] = []
+        pending: list[PendingEntry] = []
+        for one in some:
+            context = _context(self._account, one, tuple(pending), self._rules)
+            outcome = judge(context).outcome
+            if isinstance(outcome, Approval):
+                terms = Approved(outcome.contracts, outcome.leverage, outcome.tier, outcome.stop, outcome.target)
+                approved.append((one, terms))
+                pending.append(pending_entry(context, outcome))
+            else:
+                self._answer(one, outcome.gate)
+        for one, terms in approved:
+            self._answer(one, terms)
+
+    def _answer(self, one: Candidate, answer: Approved | str) -> None:
+        key = one.timeframe, one.family
+        if isinstance(answer, str):
+            self._counts.gates.setdefault(key, Counter())[answer] += 1
+        else:
+            self._counts.trades[key] += 1
+            self._account.enter(one, answer)
+
+    def _at_once(self, one: Candidate) -> Approved | str | None:
+        """Return the terms of a lone candidate or the gate that rejects it; None where that takes more than a look."""
+        account, rules, number = self._account, self._rules, one.number
+        if "position_policy" not in rules.gates.off and self._in_the_way(one):
+            return "position_policy"
+        account.look_at(number, one.point)
+        worth = account.worth_at(number, one.point)
+        found = at_once(
+            fees=one.fees,
+            one_contract=one.one_contract,
+            open_positions=len(account.held),
+            at_risk=sum(float(holding.risk()) for holding in account.held),
+            equity=float(worth),
+            lost=account.watch.hit,
+            least=self._least[number],
+            share=self._shares[one.full],
+            rules=rules,
+        )
+        if found != CLEAR:
+            return found
+        product, available = one.track.product, worth - account.state.reserved
+        tier = tier_at(rules.margin.window, instant(one.time))
+        rate = self._leverage.get((number, one.side, tier))
+        if rate is None:
+            rate = self._leverage[number, one.side, tier] = leverage(product, one.side, tier)
+        stop, target = one.levels()
+        contracts = self._units[number]
+        if contracts is None or not is_ample(contracts, product, float(one.reference), rate, available):
+            request = SizeRequest(
+                side=one.side,
+                reference=one.reference,
+                stop=stop,
+                bid=None,
+                ask=None,
+                equity=worth,
+                available=available,
+                multiplier=multiplier(one.full),
+                leverage=rate,
+            )
+            sized = size(request, product, rules)
+            if sized.zero_because is not None:
+                return sized.zero_because
+            contracts = sized.contracts
+        return Approved(contracts, rate, tier, stop, target)
+
+    def _in_the_way(self, one: Candidate) -> bool:
+        """Whether the position policy forbids the entry."""
+        account, policy = self._account, self._rules.sizing.position_policy
+        if policy == "unlimited":
+            return False
+        for holding in account.held:
+            if holding.number == one.number and (
+                policy != "one_per_timeframe" or holding.candidate.timeframe == one.timeframe
+            ):
+                return True
+        left = account.left.get(one.number)
+        return policy == "flat_at_close" and left is not None and left >= one.closed
+
+
+def _context(account: Account, one: Candidate, pending: tuple[PendingEntry, ...], rules: Rules) -> EntryContext:
+    setup = one.setup()
+    worth = account.worth_at(one.number, one.point)
+    return EntryContext(
+        setup=setup,
+        name=resolved(setup.name, setup.side),
+        at=instant(one.time),
+        reference=one.reference,
+        bid=None,
+        ask=None,
+        product=one.track.product,
+        rules=rules,
+        verified=True,
+        missed=False,
+        already_triggered=False,
+        halts={},
+        continuity=one.reading(rules),
+        equity=worth,
+        available=worth - account.state.reserved,
+        day_start_equity=account.watch.base,
+        daily_loss_hit=account.watch.hit,
+        positions=tuple(holding.position(rules) for holding in account.held),
+        pending=pending,
+        left=None if (left := account.left.get(one.number)) is None else instant(left),
+    )
