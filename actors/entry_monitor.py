@@ -65,11 +65,11 @@ class EntryState(msgspec.Struct):
 
 
 class EntryMonitor(Behaviour[EntryState]):
-    """See the module. `rules` and `version` are stamped on every trigger."""
+    """See the module. `rules` and `version` are stamped on every trigger; `touch`: a trade at a trigger takes it."""
 
-    def __init__(self, rules: str, version: str, state: EntryState | None = None) -> None:
+    def __init__(self, rules: str, version: str, state: EntryState | None = None, *, touch: bool = False) -> None:
         self.state = state or EntryState()
-        self._rules, self._version = rules, version
+        self._rules, self._version, self._touch = rules, version, touch
 
     def receive(self, now: datetime, message: Message) -> Iterable[Effect]:
         """Handle Traded, LateTrade, SetupsReplaced, ContinuityMeasured and DataVerified."""
@@ -101,10 +101,10 @@ class EntryMonitor(Behaviour[EntryState]):
             for one in waiting:
                 setup = one.setup
                 if (
-                    (price > setup.trigger or price < setup.opposite_level)
+                    (price >= setup.trigger or price < setup.opposite_level)
                     if setup.side == "long"
-                    else (price < setup.trigger or price > setup.opposite_level)
-                ):
+                    else (price <= setup.trigger or price > setup.opposite_level)
+                ):  # At the trigger `_broken` looks closer.
                     broken = True
         if broken:
             yield from self._broken(frames, tick, missed=message.source != "feed")
@@ -121,10 +121,13 @@ class EntryMonitor(Behaviour[EntryState]):
         for one in live:
             if one.setup.id in self.state.used:
                 continue
-            if _beyond(tick.price, one.setup.trigger, one.setup.side):
+            if self._takes(tick.price, one.setup):
                 yield from self._use_up(one, tick, missed=missed)
             elif not one.setup.two_sided and _beyond(tick.price, one.setup.opposite_level, opposite(one.setup.side)):
                 yield self._invalidate(one, tick.time)
+
+    def _takes(self, price: Decimal, setup: Setup) -> bool:
+        return _beyond(price, setup.trigger, setup.side) or (self._touch and price == setup.trigger)
 
     def _use_up(self, one: Waiting, tick: Tick, *, missed: bool) -> Iterator[Effect]:
         """Mark the setup, and the other side of a two-sided one, as used, and ask for the continuity."""
@@ -170,7 +173,7 @@ class EntryMonitor(Behaviour[EntryState]):
             if setup.id in self.state.used:
                 continue
             reached, against = (unseen.high, unseen.low) if setup.side == "long" else (unseen.low, unseen.high)
-            triggered = _beyond(reached, setup.trigger, setup.side)
+            triggered = self._takes(reached, setup)
             killed = not setup.two_sided and _beyond(against, setup.opposite_level, opposite(setup.side))
             if killed and (not triggered or unseen.first == opposite(setup.side)):
                 yield self._invalidate(one, now)

@@ -7,10 +7,10 @@ feed up. Then every trade is an input of its own, in the order of time, those of
 import heapq
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from itertools import count, repeat
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from actors.messages import (
     Crashed,
@@ -23,6 +23,7 @@ from actors.messages import (
     Snapshot,
     Trades,
 )
+from actors.past_walks import walked
 from actors.roles import Decider, core_roles
 from actors.route import route
 from actors.runtime.post import JOURNAL, SUPERVISOR, Post, Sink
@@ -31,20 +32,23 @@ from actors.scanner import frames_needed
 from atlas.errors import InternalError, UsageError
 from atlas.market.bar import Tick
 from atlas.market.candle_file import CandleFile
-from atlas.market.guess import Guess, guesses
-from atlas.market.past import PastFile, bars_before, past_candles, past_trades, span, walked
-from atlas.market.path import POINTS
+from atlas.market.funding_file import FundingFile
+from atlas.market.guess import Guess
+from atlas.market.past import PastFile, bars_before, check_timeframe, past_trades, span
+from atlas.market.path import GUESSED, PathRules
 from atlas.market.product import Product
+from atlas.market.tape import Tape
 
 RECENT = 100
 """Closed bars of each timeframe that a scanner is given before the first trade."""
 
 
 class Past(msgspec.Struct, frozen=True):
-    """A product and the file its trades are taken from."""
+    """A product, the file its trades are taken from, and its past funding rates; without them its own rate counts."""
 
     product: Product
     file: PastFile
+    funding: FundingFile | None = None
 
 
 class PastMarket:
@@ -56,14 +60,22 @@ class PastMarket:
         played: Sequence[Past],
         start: datetime | None = None,
         end: datetime | None = None,
+        path: PathRules = GUESSED,
         *,
-        always_high_first: bool = False,
-        trust_path: bool = False,
+        plain: bool = False,
+        records: bool = True,
     ) -> None:
-        """`trust_path`: the path of a candle is how it traded, not a guess, so nothing is ever ambiguous (strat.md 6).
+        """`plain`: every trade is an input of its own, also where nothing happens; the events are the same.
 
-        Raises UsageError if the stretch is empty or nothing of a file lies in it.
+        `records` False leaves out of the events what decides nothing: labels, the 50 % rule, empty lists of setups.
+
+        Raises UsageError if the stretch is empty or nothing of a file lies in it, DataError if a timeframe is no whole
+        multiple of a file's step.
         """
+        self._timeframes = frames_needed(decider.rules.strat, full=decider.rules.alerts.full_continuity)
+        for past in played:
+            for timeframe in self._timeframes:
+                check_timeframe(past.file, timeframe)
         spans = [span(past.file) for past in played]
         self.start = start or min(begins for begins, _ in spans)
         self.end = end or max(ends for _, ends in spans)
@@ -77,7 +89,10 @@ class PastMarket:
                 )
         self._decider = decider
         self._played = tuple(played)
-        self._high_first, self._trusted = always_high_first, trust_path
+        self._path, self._records = path, records
+        trades = any(not isinstance(past.file, CandleFile) for past in played)
+        # What a product is executed at depends on another's last trade, whatever that reaches.
+        self._plain = plain or trades or bool(decider.rules.signal_products)
 
     def events(self) -> Iterator[EventBatch]:
         """Play it all; yield what each input causes. Raises DataError, and InternalError if a behaviour raised."""
@@ -87,10 +102,11 @@ class PastMarket:
         post.bind(SUPERVISOR, supervisor)
         core = VirtualCore(route, post)
         try:
-            for role in core_roles(self._decider):
-                core.add(role)
+            rates = {past.product.id: past.funding for past in self._played if past.funding is not None}
+            for role in core_roles(self._decider, confirms=False, records=self._records, rates=rates):
+                core.add(replace(role, kept=False))
             core.begin()
-            for message in self._inputs():
+            for message in self.inputs() if self._plain else self._fast_inputs(core):
                 core.run(message)
                 _check(core, supervisor.messages)
                 yield from (batch for batch in journal.messages if isinstance(batch, EventBatch))
@@ -98,7 +114,22 @@ class PastMarket:
         finally:
             core.close()
 
-    def _inputs(self) -> Iterator[Any]:
+    def inputs(self) -> Iterator[Any]:
+        """Yield the inputs of a core that plays it trade by trade, in order."""
+        yield from self._beginning()
+        yield from heapq.merge(*(self._trades(past) for past in self._played), key=_time)
+        yield self._ending()
+
+    def _fast_inputs(self, core: VirtualCore) -> Iterator[Any]:
+        """Yield the inputs as the core takes them: what nobody acts on as stretches (`actors.past_walk`)."""
+        yield from self._beginning()
+        yield from walked(core, self._decider.rules, [
+            (past.product.id, Tape(past.file, self.start, self.end, self._path))
+            for past in self._played if isinstance(past.file, CandleFile)
+        ], self._path)  # fmt: skip
+        yield self._ending()
+
+    def _beginning(self) -> Iterator[Any]:
         yield MarketTime(self.start)
         yield ProductsListed(tuple(past.product for past in self._played))
         for past in self._played:
@@ -106,28 +137,26 @@ class PastMarket:
         yield FeedUp(self.start)
         for past in self._played:
             yield Snapshot(past.product.id, self.start, None)
-        yield from heapq.merge(*(self._trades(past) for past in self._played), key=_time)
-        yield MarketTime(self.end + timedelta(seconds=self._decider.rules.strat.close_grace_seconds))
+
+    def _ending(self) -> MarketTime:
+        return MarketTime(self.end + timedelta(seconds=self._decider.rules.strat.close_grace_seconds))
 
     def _frames(self, past: Past) -> tuple[FrameBars, ...]:
         return tuple(
             FrameBars(bars.timeframe, tuple(bars.closed[-RECENT:]), bars.forming, bars.whole)
-            for bars in bars_before(past.file, frames_needed(self._decider.rules.strat), self.start)
+            for bars in bars_before(past.file, self._timeframes, self.start)
         )
 
     def _trades(self, past: Past) -> Iterator[Trades]:
-        for tick, guess in self._points(past.file):
+        for tick, guess in self._points(past):
             yield Trades(past.product.id, (tick,), guess=guess)
 
-    def _points(self, file: PastFile) -> Iterator[tuple[Tick, Guess | None]]:
-        if not isinstance(file, CandleFile):
-            yield from ((tick, None) for tick in past_trades(file, self.start, self.end))
+    def _points(self, past: Past) -> Iterator[tuple[Tick, Guess | None]]:
+        if not isinstance(past.file, CandleFile):
+            yield from ((tick, None) for tick in past_trades(past.file, self.start, self.end))
             return
-        numbers = count(1, POINTS)
-        for candle, number in zip(past_candles(file, self.start, self.end), numbers, strict=False):
-            ticks = walked(candle, number, always_high_first=self._high_first)
-            left = repeat(None, POINTS) if self._trusted else guesses(ticks, candle.close_time)
-            yield from zip(ticks, left, strict=True)
+        increment = past.product.tick if self._path.through else None
+        yield from Tape(past.file, self.start, self.end, self._path).ticks(increment)
 
 
 class _Nowhere:

@@ -5,6 +5,7 @@ The rules stand in atlas/money/exits.py. Liquidation, stop, scale-out and target
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 import msgspec
 
@@ -57,6 +58,16 @@ def see(managed: Managed, message: Traded) -> None:
         managed.position, managed.untold = msgspec.structs.replace(position, best=price), True
 
 
+def see_range(managed: Managed, high: Decimal, low: Decimal) -> None:
+    """Remember the worst and the best price of many trades."""
+    position = managed.position
+    worst, best = (min, max) if position.side == "long" else (max, min)
+    against, favour = (low, high) if position.side == "long" else (high, low)
+    seen = worst(position.worst, against), best(position.best, favour)
+    if seen != (position.worst, position.best):
+        managed.position, managed.untold = msgspec.structs.replace(position, worst=seen[0], best=seen[1]), True
+
+
 def tell_extremes(state: RiskState, now: datetime) -> Iterator[Effect]:
     """Tell the journal of worst and best prices it has not heard of for a minute of market time."""
     for managed in state.positions.values():
@@ -67,7 +78,11 @@ def tell_extremes(state: RiskState, now: datetime) -> Iterator[Effect]:
 def react(managed: Managed, message: Traded, product: Product | None, rules: Rules) -> Iterator[Effect]:
     """Leave a position whose entry bar has become a 3; else move its stop where the options say so."""
     position, tick = managed.position, message.tick
-    if tick.time < position.entry_bar_end and is_invalidated(position.side, tick.price, position.invalidation):
+    if (
+        rules.exits.invalidated
+        and tick.time < position.entry_bar_end
+        and is_invalidated(position.side, tick.price, position.invalidation)
+    ):
         yield from leave(managed, "invalidated")
     # Without a listing there is no tick to put a stop on: it stays where it is.
     if managed.leaving is None and product is not None:

@@ -131,6 +131,7 @@ def after_exit(position: Position, filled: Filled) -> Position:
         best=(max if long else min)(position.best, fill.reference),
         filled_while_down=position.filled_while_down or fill.filled_while_down,
         ambiguous=position.ambiguous or fill.ambiguous,
+        rest=position.rest or fill.rest,
     )
     if after.is_open:
         return after

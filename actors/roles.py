@@ -16,12 +16,15 @@ from actors.runtime.behaviour import Behaviour, Role
 from actors.runtime.policy import Policy
 from actors.scanner import Scanner
 from actors.scanner_frames import Remembered, ScannerState
+from atlas.market.funding_file import FundingFile
 from atlas.rules import Rules
 
 SCANNER_POLICY = Policy(limit=3, window=300, action="retire")
 ENTRY_POLICY = Policy(limit=3, window=60, action="halt")
 MONEY_POLICY = Policy(limit=5, window=60, action="exit", poison_exits=True)
 """What happens on crashes: architecture.md, Crashes."""
+ENTRY_TAIL = 512
+"""Its state holds every setup of every product: 2 ms to encode with 100 of them, too long for one trade in 64."""
 
 
 class Decider(msgspec.Struct, frozen=True):
@@ -41,35 +44,51 @@ class CoreStates(msgspec.Struct):
     remembered: dict[str, Remembered] = {}
 
 
-def core_roles(decider: Decider, states: CoreStates | None = None) -> list[Role[Any]]:
-    """Return the core's roles in the order they start: broker, risk monitor, entry monitor, scanners."""
+def core_roles(
+    decider: Decider,
+    states: CoreStates | None = None,
+    *,
+    confirms: bool = True,
+    records: bool = True,
+    rates: Mapping[str, FundingFile] | None = None,
+) -> list[Role[Any]]:
+    """Return the core's roles in the order they start: broker, risk monitor, entry monitor, scanners.
+
+    `confirms`: closed bars are held against the exchange's own candles, which a file does not have; nor can a kill lose
+    what a replay of one has seen of an open position. `records` False: scanners leave out what is recorded and decides
+    nothing. `rates` are funding rates of the past, by product.
+    """
     states = states or CoreStates()
     rules, version = decider.rules, decider.version
     fingerprint = rules.fingerprint()
 
     def broker(state: BrokerState) -> Behaviour[BrokerState]:
-        return PaperBroker(rules, state)
+        return PaperBroker(rules, state, rates)
 
     def risk(state: RiskState) -> Behaviour[RiskState]:
-        return RiskMonitor(rules, state)
+        return RiskMonitor(rules, state, tells_extremes=confirms)
 
     def entry(state: EntryState) -> Behaviour[EntryState]:
-        return EntryMonitor(fingerprint, version, state)
+        return EntryMonitor(fingerprint, version, state, touch=rules.fills.touch)
 
     return [
         Role(name=BROKER, make=broker, state=states.broker, policy=MONEY_POLICY),
         Role(name=RISK, make=risk, state=states.risk, policy=MONEY_POLICY),
-        Role(name=ENTRY, make=entry, state=states.entry, policy=ENTRY_POLICY),
-        *_scanners(rules, decider.symbols, states.remembered),
+        Role(name=ENTRY, make=entry, state=states.entry, policy=ENTRY_POLICY, tail=ENTRY_TAIL),
+        *_scanners(rules, decider.symbols, states.remembered, confirms=confirms, records=records),
     ]
 
 
-def _scanners(rules: Rules, symbols: Iterable[str], remembered: Mapping[str, Remembered]) -> list[Role[Any]]:
+def _scanners(
+    rules: Rules, symbols: Iterable[str], remembered: Mapping[str, Remembered], *, confirms: bool, records: bool
+) -> list[Role[Any]]:
     def role(symbol: str) -> Role[ScannerState]:
         signals = symbol not in rules.signal_products
 
         def make(state: ScannerState) -> Behaviour[ScannerState]:
-            return Scanner(symbol, rules.strat, state, signals=signals, alerts=rules.alerts)
+            return Scanner(
+                symbol, rules.strat, state, signals=signals, alerts=rules.alerts, confirms=confirms, records=records
+            )
 
         known = remembered.get(symbol)
         first = Scanner(symbol, rules.strat, signals=signals, alerts=rules.alerts, remembered=known).state

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from actors.messages import (
     ClosePosition,
     Depth,
+    ExchangeCandles,
     FeedDown,
     FeedUp,
     Flatten,
@@ -30,13 +31,20 @@ from actors.messages import (
 )
 from actors.runtime.inputs import Step
 from atlas.market.guess import walk_missed
+from atlas.market.stretch import Broken, Onward, Quiet, Reached, Turn
 
 SCANNER, BROKER, RISK, ENTRY = "scanner:", "paper_broker", "risk_monitor", "entry_monitor"
 
 
-def route(message: Message) -> Iterator[Step]:
+def route(message: Message | Broken | Reached | Quiet | Turn | Onward) -> Iterator[Step]:
     """Return the deliveries of one input. Raises TypeError for a message that is no input."""
     match message:
+        case Trades(symbol=symbol, ticks=ticks, source="rest"):
+            # What is open alone: bars and entries wait for the feed, and for the candles of what it has missed.
+            for tick in ticks:
+                traded = Traded(symbol, tick, "rest")
+                yield Step(tick.time, BROKER, traded)
+                yield Step(None, RISK, traded)
         case Trades(symbol=symbol, ticks=ticks, source=source, guess=guess):
             scanner = SCANNER + symbol
             for tick in ticks:
@@ -45,6 +53,25 @@ def route(message: Message) -> Iterator[Step]:
                 yield Step(None, BROKER, traded)
                 yield Step(None, RISK, traded)
                 yield Step(None, ENTRY, traded)
+        case Reached(symbol=symbol, before=before, tick=tick, guess=guess):
+            traded = Traded(symbol, tick, guess=guess)
+            yield Step(tick.time, SCANNER + symbol, traded if before is None else Turn(symbol, before, tick))
+            for to in (BROKER, RISK, ENTRY):
+                yield Step(None, to, traded)
+        case Broken(symbol=symbol, tick=tick, guess=guess):
+            yield Step(tick.time, ENTRY, Traded(symbol, tick, guess=guess))
+        case Quiet(symbol=symbol, scanned=scanned, booked=booked):
+            if scanned is not None:
+                yield Step(scanned.tick.time, SCANNER + symbol, scanned)
+            if booked is not None:
+                yield Step(booked.tick.time, BROKER, booked)
+                yield Step(None, RISK, booked)
+        case Turn(symbol=symbol, tick=tick):
+            yield Step(tick.time, SCANNER + symbol, message)
+        case Onward(symbol=symbol, tick=tick, guess=guess):
+            traded = Traded(symbol, tick, guess=guess)
+            for to in (BROKER, RISK, ENTRY):
+                yield Step(None, to, traded)
         case Missed():
             yield from _missed(message)
         case MarketTime(at=at):
@@ -56,7 +83,7 @@ def route(message: Message) -> Iterator[Step]:
             yield Step(None, BROKER, message)
         case Snapshot(symbol=symbol, at=at):
             yield Step(at, SCANNER + symbol, message)
-        case Gap(symbol=symbol) | HistoryFailed(symbol=symbol):
+        case Gap(symbol=symbol) | HistoryFailed(symbol=symbol) | ExchangeCandles(symbol=symbol):
             yield Step(None, SCANNER + symbol, message)
         case FeedUp() | FeedDown():
             yield Step(None, BROKER, message)

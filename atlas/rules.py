@@ -9,7 +9,7 @@ from hashlib import sha256
 
 import msgspec
 
-from atlas.strat.setup import TRADED_BY_DEFAULT
+from atlas.strat.setup import FAMILIES, TRADED_BY_DEFAULT
 
 CONTINUITY_FRAMES: dict[str, tuple[tuple[str, ...], int]] = {
     "15m": (("1d", "4h", "1h", "15m"), 3),
@@ -25,14 +25,17 @@ class StratRules(msgspec.Struct, frozen=True):
     """The choices strat.md leaves open.
 
     `stop` structure | setup_bar. `outside_target` (of `3-?`) nearer | risk | percent. `failed` (what makes a 2 a
-    failed one) color | reclaim. `continuity_mode` open | type.
+    failed one) color | reclaim. `continuity_mode` open | type. `inside` (which 1s give setups) any | strict: one alone,
+    strictly inside a typed 2 or 3. Families among `detected` are shown, of these those among `families` traded.
     """
 
     timeframes: tuple[str, ...] = ("1h", "4h", "1d", "1w")
     families: tuple[str, ...] = TRADED_BY_DEFAULT
+    detected: tuple[str, ...] = FAMILIES
     stop: str = "structure"
     outside_target: str = "nearer"
     failed: str = "color"
+    inside: str = "any"
     continuity_mode: str = "open"
     continuity: dict[str, tuple[tuple[str, ...], int]] = msgspec.field(default_factory=lambda: dict(CONTINUITY_FRAMES))
     close_grace_seconds: float = 2.0
@@ -53,7 +56,10 @@ class GateRules(msgspec.Struct, frozen=True):
 
 
 class SizingRules(msgspec.Struct, frozen=True):
-    """Sizing and limits, trading.md "Sizing". `mode` risk | leverage. Shares are fractions, 0.02 = 2 %.
+    """Sizing and limits, trading.md "Sizing". `mode` risk | leverage | units. Shares are fractions, 0.02 = 2 %.
+
+    Mode `units` buys `units` of the underlying whatever the risk, whole contracts or nothing. The position policy
+    `flat_at_close` wants no position of the product from the close of the setup bar on.
 
     `max_total_risk` counts in either mode: a full-size position of mode leverage loses about 6 % of equity to a stop
     1.5 % away already, at 4.1×, so at the default most entries of that mode end as `total_risk`: raise it with it.
@@ -61,6 +67,7 @@ class SizingRules(msgspec.Struct, frozen=True):
 
     mode: str = "risk"
     risk_share: Decimal = Decimal("0.02")
+    units: Decimal = Decimal(1)
     position_policy: str = "one_per_product"
     max_open_positions: int = 5
     max_total_risk: Decimal = Decimal("0.06")
@@ -74,7 +81,8 @@ class ExitRules(msgspec.Struct, frozen=True):
     `scale_out` is the share of the contracts closed at 1 R (0 = off, whole contracts). `break_even` is after how many
     R the stop goes to the entry (0 = off). The stop trails the best price by `trail_distance` R (0 = off) once that
     has gone `trail_after` R. `max_bars` is how many bars of its timeframe a position is held at most, the entry bar
-    being the first (0 = off).
+    being the first (0 = off). `invalidated` False: an entry bar that becomes a 3 is no reason to leave.
+    `not_within_seconds`: no exit before the next whole multiple of so many seconds after the entry (0 = off).
     """
 
     scale_out: Decimal = Decimal(0)
@@ -82,6 +90,8 @@ class ExitRules(msgspec.Struct, frozen=True):
     trail_after: Decimal = Decimal(1)
     trail_distance: Decimal = Decimal(0)
     max_bars: int = 0
+    invalidated: bool = True
+    not_within_seconds: int = 0
 
 
 class FeeRules(msgspec.Struct, frozen=True):
@@ -101,12 +111,14 @@ class FillRules(msgspec.Struct, frozen=True):
     """How orders fill. `model` spread | depth: half the spread, or a walk through the order book.
 
     `latency_ms` is how long an order takes to the market, in market time. `levels` is how many levels of a side the
-    broker is told.
+    broker is told. `touch`: a trade at a trigger takes it, one at a target reaches it, and a resting limit order gets
+    the price of the trade that reached it, as most tools of research have it.
     """
 
     model: str = "spread"
     latency_ms: int = 0
     levels: int = 20
+    touch: bool = False
 
 
 class MarginRules(msgspec.Struct, frozen=True):

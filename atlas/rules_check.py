@@ -15,6 +15,9 @@ from atlas.rules import Rules
 from atlas.strat.continuity import validate
 from atlas.strat.labels import FAILED_TWO
 from atlas.strat.setup import FAMILIES
+from atlas.strat.setups import INSIDE
+
+DAY = 86_400
 
 
 def check(rules: Rules) -> None:
@@ -28,15 +31,17 @@ def check(rules: Rules) -> None:
         require(timeframe)
     validate(rules.strat)
     _among("strat.families", rules.strat.families, FAMILIES)
+    _among("strat.detected", rules.strat.detected, FAMILIES)
     _among("strat.stop", (rules.strat.stop,), ("structure", "setup_bar"))
     _among("strat.outside_target", (rules.strat.outside_target,), ("nearer", "risk", "percent"))
+    _among("strat.inside", (rules.strat.inside,), INSIDE)
     _among("strat.failed", (rules.strat.failed,), FAILED_TWO)
     _among("strat.continuity_mode", (rules.strat.continuity_mode,), ("open", "type"))
     _among("gates.off", rules.gates.off, SWITCHABLE)
     if not 0 < rules.gates.max_price_age_seconds < math.inf:
         age = rules.gates.max_price_age_seconds
         raise ConfigurationError(f"`gates.max_price_age_seconds` = {age} is wrong: a number above 0")
-    _among("sizing.mode", (rules.sizing.mode,), ("risk", "leverage"))
+    _among("sizing.mode", (rules.sizing.mode,), ("risk", "leverage", "units"))
     _among("sizing.position_policy", (rules.sizing.position_policy,), POSITION_POLICIES)
     _among("margin.window", (rules.margin.window,), ("overnight", "guide_2026_07", "long_window"))
     for key, share in (
@@ -51,6 +56,8 @@ def check(rules: Rules) -> None:
     _check_costs(rules)
     _check_exits(rules)
     _check_fills(rules)
+    if rules.sizing.units <= 0:
+        raise ConfigurationError(f"`sizing.units` = {rules.sizing.units} is wrong: more than 0")
     if rules.sizing.max_open_positions < 1:
         raise ConfigurationError(
             f"`sizing.max_open_positions` = {rules.sizing.max_open_positions} is wrong: 1 or more; to trade nothing, "
@@ -133,6 +140,10 @@ def _check_exits(rules: Rules) -> None:
             raise ConfigurationError(f"`{key}` = {in_r} is wrong: 0, or so many R above it, e.g. 1.5")
     if exits.max_bars < 0:
         raise ConfigurationError(f"`exits.max_bars` = {exits.max_bars} is wrong: 0 for no limit, or 1 and more")
+    if not 0 <= exits.not_within_seconds <= DAY:
+        raise ConfigurationError(
+            f"`exits.not_within_seconds` = {exits.not_within_seconds} is wrong: 0 for off, or up to {DAY} seconds"
+        )
 
 
 def _check_fills(rules: Rules) -> None:

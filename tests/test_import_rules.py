@@ -32,7 +32,8 @@ MEETING_PLACES = ("actors.messages", "actors.route", "actors.runtime")
 """What every behaviour may import: the messages, the names to send them to, and what runs it."""
 COMPOSERS = (
     "actors", "actors.system", "actors.system_states", "actors.system_upkeep", "actors.roles", "actors.outer_roles",
-    "actors.past_market", "actors.night_compare",
+    "actors.past_market", "actors.past_levels", "actors.past_walk", "actors.past_walks", "actors.past_outcome",
+    "actors.night_compare",
 )  # fmt: skip
 """What puts behaviours together; `roles` is the part of the system that replay shares."""
 KNOW_THE_DATABASE = (

@@ -83,7 +83,8 @@ class Role(msgspec.Struct, Generic[S], frozen=True):
     `make` builds the behaviour around a state; whatever else it needs, `make` closes over. `state` is the first one.
     `rebuild` builds it from the database, when state and tail in memory cannot. `tail` is how many messages are
     replayed at most on a rebuild. It must be 0 (a checkpoint after every message) where `receive` itself touches the
-    world, because replaying would touch it again.
+    world, because replaying would touch it again. `kept` False: nothing is remembered to rebuild it from, where a crash
+    ends everything anyway (a replay of files).
     """
 
     name: str
@@ -92,3 +93,4 @@ class Role(msgspec.Struct, Generic[S], frozen=True):
     policy: Policy = Policy()
     rebuild: Callable[[], Behaviour[S]] | None = None
     tail: int = 64
+    kept: bool = True

@@ -181,6 +181,8 @@ class Dispatch:
         """Carry a behaviour's message: what is for the journal waits for the end of the input."""
         if to == self._journal:
             self._events.append(message)
+        elif to in self._actors and self._turn == get_ident():
+            self._run_queue.append((self._actors[to], Envelope(message)))  # What `accept` would do, by a shorter way.
         else:
             self._post.send(sender, to, message)
 
@@ -231,7 +233,7 @@ class Dispatch:
     def _play(self, step: Step) -> None:
         if step.at is not None and (self.market_time is None or step.at > self.market_time):
             self._advance(step.at)
-        self._post.send(self.name, step.to, step.message)
+        self.send(self.name, step.to, step.message)
         self._drain()
 
     def _advance(self, at: datetime) -> None:
@@ -245,10 +247,10 @@ class Dispatch:
         self.market_time = at
 
     def _drain(self) -> None:
-        queue = self._run_queue
+        queue, now = self._run_queue, self.now
         while queue:
             actor, envelope = queue.popleft()
-            actor.handle(self.now, envelope)
+            actor.handle(now, envelope)
 
     def _hand_over(self) -> None:
         if self._events:

@@ -57,6 +57,7 @@ class Kit:
     ) -> None:
         """`actors` are behaviours by name, or roles; they are started at once, in order."""
         self.sent: list[Sent] = []
+        self.noted: Any = None
         self.sinks = {name: Sink() for name in (JOURNAL, SUPERVISOR, *outside)}
         self.saboteur = Saboteur()
         self.crash_at = self.saboteur.crash_at
@@ -103,7 +104,7 @@ class _SeenPost(Post):
         self._kit = kit
 
     def send(self, sender: str, to: str, message: Any) -> None:
-        if not isinstance(message, EventBatch):
+        if not isinstance(message, EventBatch) and message is not self._kit.noted:
             self._kit.note(sender, to, message)
         super().send(sender, to, message)
 
@@ -114,6 +115,10 @@ class _SeenCore(VirtualCore):
         self._kit = seen_by
 
     def send(self, sender: str, to: str, message: Any) -> None:
-        if to == JOURNAL:
-            self._kit.note(sender, to, message)
-        super().send(sender, to, message)
+        """Note it here: between actors of the core it does not go by the post."""
+        self._kit.note(sender, to, message)
+        self._kit.noted, before = message, self._kit.noted
+        try:
+            super().send(sender, to, message)
+        finally:
+            self._kit.noted = before

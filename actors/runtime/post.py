@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import pykka
 
-from actors.messages import DeadLetter
+from actors.messages import DeadLetter, OutboxReady
 from atlas.errors import InternalError, UnavailableError
 
 JOURNAL = "journal"
@@ -86,7 +86,8 @@ class Post:
         try:
             address.tell(message)
         except pykka.ActorDeadError:
-            self.bury(dead_letter(sender, to, message, f"{to} has stopped"), about=message)
+            if not isinstance(message, OutboxReady):  # Nothing is lost: the next process looks at once.
+                self.bury(dead_letter(sender, to, message, f"{to} has stopped"), about=message)
 
     def ask(self, to: str, message: Any, timeout: float) -> Any:
         """Return the answer of the actor called `to`.

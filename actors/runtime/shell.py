@@ -123,14 +123,15 @@ class Shell(Generic[S]):
     def _attempt(self, now: datetime, message: Any) -> list[Effect]:
         behaviour = self._behaviour
         effects = self._checked(self._receiver(self.name, behaviour, now, message))
-        self._keepsake.note(now, message, behaviour.state)
+        if self._role.kept:
+            self._keepsake.note(now, message, behaviour.state)
         return effects
 
     def _checked(self, effects: Iterable[Effect]) -> list[Effect]:
         """Draw all effects and refuse what this dispatcher cannot carry, before any is carried out."""
         drawn = list(effects)
         for effect in drawn:
-            if isinstance(effect, _EVERYWHERE):
+            if type(effect) is Send or isinstance(effect, _EVERYWHERE):  # Almost all are, and `is` is sooner asked.
                 continue
             if not isinstance(effect, self._carrier.timer):
                 raise TypeError(f"{self.name} returned {effect!r}: here only Send, Reply and "
@@ -142,7 +143,7 @@ class Shell(Generic[S]):
     def _carry(self, effects: list[Effect]) -> Any:
         answer = None
         for effect in effects:
-            if isinstance(effect, Send):
+            if type(effect) is Send or isinstance(effect, Send):
                 self._carrier.send(self.name, effect.to, effect.message)
             elif isinstance(effect, Reply):
                 answer = effect.answer
@@ -158,6 +159,10 @@ class Shell(Generic[S]):
     # ── crashes ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _deliver_again(self, now: datetime, message: Any, first: BaseException) -> Any:
+        if not self._role.kept:
+            self._report(first)
+            self._fail(describe(first))
+            return self._refuse(message, self.gone or "", first)
         if not self._recover(now, first):
             return self._refuse(message, self.gone or "", first)
         try:

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pykka
 from pykka.messages import _ActorStop  # Private by name: see tests/contract/test_pykka.py.
 
-from actors.messages import Fatal, Pulse
+from actors.messages import Fatal, OutboxReady, Pulse
 from actors.runtime.behaviour import AfterWall, Role
 from actors.runtime.faults import describe
 from actors.runtime.inbox import Envelopes, ThreadInbox
@@ -99,6 +99,8 @@ class ThreadActor(pykka.ThreadingActor):
             return
         if reply_to is not None:
             reply_to.set(Refused(reason))
+        if isinstance(message, OutboxReady):  # Nothing is lost: the next process looks at once.
+            return
         self._post.bury(dead_letter("unknown", self._shell.name, message, reason), about=message)
 
     # ── what the shell calls ────────────────────────────────────────────────────────────────────────────────────────

@@ -56,6 +56,12 @@ class MarketTimers:
             return heapq.heappop(self._heap)
         return None
 
+    def first(self, idle: Callable[[Timer], bool]) -> datetime | None:
+        """Return when the next timer is due; take out and drop those before it that do nothing any more."""
+        while self._heap and idle(self._heap[0]):
+            heapq.heappop(self._heap)
+        return self._heap[0].due if self._heap else None
+
     @property
     def pending(self) -> tuple[Timer, ...]:
         """The timers with a due time, next first."""

@@ -1,5 +1,7 @@
 """The core in virtual time: no thread, fed from a recording, from candles, or by a test."""
 
+from collections.abc import Callable
+from datetime import datetime
 from time import monotonic
 from typing import Any
 
@@ -7,6 +9,7 @@ from pykka._envelope import Envelope  # Private by name: see tests/contract/test
 
 from actors.runtime.dispatch import Dispatch
 from actors.runtime.inputs import Waiting
+from actors.runtime.timers import Timer
 from atlas.errors import InternalError
 
 
@@ -26,6 +29,10 @@ class VirtualCore(Dispatch):
             following = self._inputs.get()
             if following is not None:
                 self.take(following)
+
+    def next_due(self, idle: Callable[[Timer], bool]) -> datetime | None:
+        """Return when the next market timer is due, None without one; those that are `idle` are dropped before it."""
+        return self._timers.first(idle)
 
     def close(self) -> None:
         """Stop all actors, last added first."""

@@ -1,27 +1,24 @@
 """`atlas replay`: the live behaviours in virtual time, over what a daemon recorded or over files of the past."""
 
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from atlas.cli.options import Choice, instant, shared
 from atlas.cli.output import as_json, print_json
+from atlas.cli.past import PastOptions, of_files
 from atlas.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from atlas.backtest.result import Outcome
 
 
 @click.command()
 @shared
-@click.option("--data", multiple=True, type=click.Path(path_type=Path), help="A file of candles or trades to play.")
-@click.option("--product", multiple=True, metavar="ID", help="The product of each --data, in the same order.")
-@click.option("--timeframes", metavar="LIST", help="Detection timeframes, e.g. 15m,1h,4h,1d.")
-@click.option("--from", "from_", metavar="TIME", help="Play from this UTC date or ISO time on.")
-@click.option("--to", metavar="TIME", help="Play until before this UTC date or ISO time.")
-@click.option("--tick", metavar="PRICE", help="The price increment, for products whose own is only in a listing.")
-@click.option("--high-first", is_flag=True, help="Walk every candle open, high, low, close.")
-@click.option("--trust-path", is_flag=True, help="Take that path for what happened: no trade is ambiguous.")
+@of_files
 @click.option(
     "--recording", type=click.Path(path_type=Path), help="The recording's directory; default: that of the account."
 )
@@ -32,49 +29,36 @@ from atlas.errors import DataError, UsageError
     help="The result as JSON, to this file or to standard output.",
 )  # fmt: skip
 def replay(
-    choice: Choice,
-    data: tuple[Path, ...],
-    product: tuple[str, ...],
-    timeframes: str | None,
-    from_: str | None,
-    to: str | None,
-    tick: str | None,
-    high_first: bool,
-    trust_path: bool,
-    recording: Path | None,
-    out: Path | None,
-    compare: bool,
-    json_to: Path | None,
+    choice: Choice, recording: Path | None, out: Path | None, compare: bool, json_to: Path | None, **files: Any
 ) -> None:
     """Play the past: the same behaviours, the same inputs, no thread, no clock, no network.
 
     Without --data it is what a daemon recorded. With it, files of candles or trades, one --product each; no database
     is needed then, and --database NAME keeps the events in one.
     """
-    of_files = {
-        "--product": product, "--timeframes": timeframes, "--tick": tick, "--high-first": high_first,
-        "--trust-path": trust_path,
-    }  # fmt: skip
-    if data:
+    past = PastOptions(**files)
+    if past.data:
         if recording or compare or out:
             raise UsageError("--recording, --out and --compare belong to a replay of a recording, not to --data")
-        from atlas.cli.replay_past import PastOptions, replay_past
+        from atlas.cli.replay_past import replay_past
 
-        asked = PastOptions(data, product, timeframes, tick, from_, to, high_first, trust_path)
-        replay_past(choice, asked, json_to)
+        replay_past(choice, past, json_to)
         return
-    given = [name for name, value in of_files.items() if value]
+    plain = PastOptions(data=(), from_=past.from_, to=past.to)
+    given = [name for name in PastOptions.__struct_fields__ if getattr(past, name) != getattr(plain, name)]
     if given:
-        raise UsageError(f"{', '.join(given)} belong to --data FILE")
+        raise UsageError(f"{', '.join('--' + name.replace('_', '-') for name in given)} belong to --data FILE")
     from atlas.cli.run import recording_dir
 
     directory = recording or recording_dir(choice)
     if not directory.is_dir():
         raise UsageError(f"there is no recording in {directory}: give --recording DIR")
-    events = list(replayed(directory, instant("--from", from_), instant("--to", to)))
+    events, outcome = replayed(directory, instant("--from", past.from_), instant("--to", past.to))
     if out is not None:
         out.write_bytes(b"".join(text + b"\n" for _, text in events))
-    summary: dict[str, Any] = {"recording": str(directory), "events": len(events), "kinds": _kinds(events)}
+    summary: dict[str, Any] = {
+        "recording": str(directory), "events": len(events), "kinds": _kinds(events), **msgspec.structs.asdict(outcome)
+    }  # fmt: skip
     if compare:
         with choice.opened() as url:
             summary["compared"] = _compare(_first(events), _committed(url, choice.account))
@@ -99,14 +83,15 @@ def _write(json_to: Path, summary: dict[str, Any]) -> None:
         json_to.write_text(as_json(summary) + "\n", encoding="utf-8")
 
 
-def replayed(directory: Path, from_: datetime | None = None, to: datetime | None = None) -> Iterator[tuple[str, bytes]]:
-    """Yield id and JSON text of every event a recording's inputs cause, in order.
+def replayed(
+    directory: Path, from_: datetime | None = None, to: datetime | None = None
+) -> tuple[list[tuple[str, bytes]], "Outcome"]:
+    """Return id and JSON text of every event a recording's inputs cause, in order, and what came of them.
 
     Raises DataError for a damaged recording or one without the settings it was made with.
     """
-    import msgspec
-
     from actors.messages import decode, encode
+    from actors.past_outcome import Told
     from actors.roles import Decider, core_roles
     from actors.route import route
     from actors.runtime.recorder import Codec
@@ -117,9 +102,12 @@ def replayed(directory: Path, from_: datetime | None = None, to: datetime | None
     if not described.is_file():
         raise DataError(f"{described} is missing: it says under which settings the inputs were recorded")
     decider = msgspec.json.decode(described.read_bytes(), type=Decider)
+    told, events = Told(decider.rules), list[tuple[str, bytes]]()
     for batch in play(read(directory, from_, to), core_roles(decider), route, Codec(encode=encode, decode=decode)):
         for event in batch.events:
-            yield event.key, encode(event)
+            told.take(event)
+            events.append((event.key, encode(event)))
+    return events, told.outcome()
 
 
 def _committed(url: str, account: str) -> dict[str, bytes]:

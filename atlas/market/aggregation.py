@@ -52,6 +52,15 @@ class FormingBar(msgspec.Struct):
         self.close = price
         self.volume += size
 
+    def add_many(self, high: Decimal, low: Decimal, close: Decimal, volume: Decimal) -> None:
+        """Take many trades at once, by their extremes, the last of them and their volume; otherwise as `add`."""
+        if high > self.high:
+            self.high = high
+        if low < self.low:
+            self.low = low
+        self.close = close
+        self.volume += volume
+
     def merge(self, bar: Bar) -> None:
         """Take one more finer bar of this period, later than all before it.
 

@@ -99,7 +99,7 @@ def read_columns(path: Path | str, timeframe: str | None = None, symbol: str | N
     step_name, step = _step(table, times, timeframe)
     frame = step_name if timeframe is None else timeframe
     _check_boundaries(table, times, frame, step_name, step)
-    opens = _opens(times, frame)
+    opens = opens_of(times, frame)
     kept = opens >= times[0] if opens[0] < times[0] else np.ones(len(times), np.bool_)
     if volume.units.any():  # else a file that tells no volumes, not a market without a trade
         kept &= volume.units != 0
@@ -136,7 +136,7 @@ def _decimals(column: NumberColumn) -> list[Decimal]:
     return [Decimal(units).scaleb(-column.scale) for units in column.units.tolist()]
 
 
-def _opens(times: Units, frame: str) -> Units:
+def opens_of(times: Units, frame: str) -> Units:
     """Return when the bucket of `frame` that holds each time opened."""
     step = seconds(frame)
     if step is None:

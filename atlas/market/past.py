@@ -19,6 +19,8 @@ from atlas.market.path import POINTS, candle_path
 from atlas.market.timeframes import TIMEFRAMES, finer, period, seconds
 from atlas.market.trade_file import TradeFile
 
+QUARTER = Decimal("0.25")
+"""The part of a candle's volume each of its points has; multiplied, so that all have two digits more than the file."""
 PastFile = CandleFile | TradeFile
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -65,7 +67,7 @@ def past_candles(file: CandleFile, start: datetime, end: datetime) -> Iterator[B
 def walked(candle: Bar, first_id: int, *, always_high_first: bool = False) -> tuple[Tick, ...]:
     """Return the four trades of a candle, a quarter of it apart, its volume in equal parts."""
     path = candle_path(candle.open, candle.high, candle.low, candle.close, always_high_first=always_high_first)
-    step, size = (candle.close_time - candle.open_time) / POINTS, candle.volume / POINTS
+    step, size = (candle.close_time - candle.open_time) / POINTS, candle.volume * QUARTER
     return tuple(
         Tick(first_id + point, candle.open_time + point * step, price, size) for point, price in enumerate(path)
     )

@@ -7,12 +7,16 @@ A candle knows four prices and not their order. The rule (spec: the local exchan
 * `always_high_first` (a setting; the common strategy of the bench needs it): open, high, low, close for every candle.
 
 The four points lie a quarter of the candle apart, the first at its opening time.
+
+A path may also be taken to go *through*: between two points of a candle every price was traded, at the time of the
+later point. Only the first point of a candle then lies beyond anything without having touched it.
 """
 
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import TypeVar
+from typing import Final, TypeVar
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,6 +24,22 @@ POINTS = 4
 """Points in a candle's path."""
 
 Price = TypeVar("Price", int, Decimal)
+
+
+class PathRules(msgspec.Struct, frozen=True):
+    """How a candle is taken to have traded.
+
+    `trusted`: the path is what happened and no guess, so no trade is ambiguous (strat.md 6). `through`: the price went
+    through every level between two points of a candle.
+    """
+
+    always_high_first: bool = False
+    trusted: bool = False
+    through: bool = False
+
+
+GUESSED: Final = PathRules()
+"""The path as far as a candle tells it: a guess."""
 
 
 def candle_path(

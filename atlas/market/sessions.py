@@ -6,6 +6,7 @@ a holiday is announced nowhere; only whether the session is open now is listed, 
 """
 
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from atlas.market.product import Product
@@ -44,7 +45,7 @@ def breaks(product: Product, start: datetime, end: datetime) -> tuple[Break, ...
         day = start.astimezone(NEW_YORK).date() - timedelta(days=3)
         last = end.astimezone(NEW_YORK).date()
         while day <= last:
-            found += _calendar_breaks(product, day)
+            found += _calendar_breaks(day, twenty_four_seven=product.twenty_four_seven)
             day += timedelta(days=1)
     if product.maintenance is not None:
         found.append(product.maintenance)
@@ -57,16 +58,17 @@ def breaks(product: Product, start: datetime, end: datetime) -> tuple[Break, ...
     return tuple(gap for gap in joined if gap[0] < end and start < gap[1])
 
 
-def _calendar_breaks(product: Product, day: date) -> list[Break]:
+@lru_cache(maxsize=64)
+def _calendar_breaks(day: date, *, twenty_four_seven: bool) -> tuple[Break, ...]:
     """Return the break that begins on this New York day, if one does."""
     weekday = day.weekday()
-    if product.twenty_four_seven:
-        return [(new_york(day, _CLOSES), new_york(day, _REOPENS))] if weekday == _FRIDAY else []
+    if twenty_four_seven:
+        return ((new_york(day, _CLOSES), new_york(day, _REOPENS)),) if weekday == _FRIDAY else ()
     if weekday == _FRIDAY:
-        return [(new_york(day, _CLOSES), new_york(day + timedelta(days=2), _REOPENS))]
+        return ((new_york(day, _CLOSES), new_york(day + timedelta(days=2), _REOPENS)),)
     if weekday in (_SATURDAY, _SUNDAY):
-        return []
-    return [(new_york(day, _CLOSES), new_york(day, _REOPENS))]
+        return ()
+    return ((new_york(day, _CLOSES), new_york(day, _REOPENS)),)
 
 
 def overlaps_break(product: Product, start: datetime, end: datetime) -> bool:

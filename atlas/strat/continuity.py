@@ -55,16 +55,18 @@ def read(side: Side, price: Decimal, frames: Sequence[FrameView], needed: int, m
     Raises:
         ConfigurationError: the mode is neither of the two.
     """
-    agreements = {frame.timeframe: _agreement(frame, price, mode) for frame in frames}
-    return ContinuityReading(
-        side=side,
-        mode=mode,
-        frames=tuple(agreements),
-        agree=tuple(name for name, agreed in agreements.items() if agreed == side),
-        disagree=tuple(name for name, agreed in agreements.items() if agreed not in (side, "unknown")),
-        unknown=tuple(name for name, agreed in agreements.items() if agreed == "unknown"),
-        needed=needed,
-        opens=own_opens(frames),
+    return _reading(side, [(frame.timeframe, _agreement(frame, price, mode)) for frame in frames], needed, mode,
+                    own_opens(frames))  # fmt: skip
+
+
+def read_both(
+    price: Decimal, frames: Sequence[FrameView], needed: int, mode: str = "open"
+) -> tuple[ContinuityReading, ContinuityReading]:
+    """Return `read` for a long and for a short."""
+    agreements, opens = [(frame.timeframe, _agreement(frame, price, mode)) for frame in frames], own_opens(frames)
+    return (
+        _reading("long", agreements, needed, mode, opens),
+        _reading("short", agreements, needed, mode, opens),
     )
 
 
@@ -167,6 +169,16 @@ def validate(rules: StratRules) -> None:
                 f"continuity of {timeframe}: a minimum of {minimum} cannot be met by {len(frames)} frames "
                 f"({' '.join(frames)}): choose 1 to {len(frames)}"
             )
+
+
+def _reading(
+    side: Side, agreements: Sequence[tuple[str, Agreement]], needed: int, mode: str, opens: int | None
+) -> ContinuityReading:
+    agree, disagree, unknown = list[str](), list[str](), list[str]()
+    for name, agreed in agreements:
+        (agree if agreed == side else unknown if agreed == "unknown" else disagree).append(name)
+    names = tuple([name for name, _ in agreements])
+    return ContinuityReading(side, mode, names, tuple(agree), tuple(disagree), tuple(unknown), needed, opens)
 
 
 def _agreement(frame: FrameView, price: Decimal, mode: str) -> Agreement:

@@ -8,6 +8,8 @@ from decimal import Decimal
 from typing import Final, Literal
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from atlas.errors import ConfigurationError
 from atlas.market.bar import Bar
@@ -126,6 +128,40 @@ class FiftyPercentRule(msgspec.Struct):
     def trade(self, price: Decimal) -> None:
         """Take the next trade."""
         self.through(price, price, price)
+
+    def along(self, highest: Decimal, lowest: Decimal, units: NDArray[np.int64], scale: int) -> None:
+        """Take many trades in their order, prices counted in 10 ** -scale, which holds the levels exactly.
+
+        Searches the next trade that changes the state, at most three, and takes only those. `highest` and `lowest` are
+        those of them all.
+        """
+        if not self._concerned(highest, lowest):
+            return
+        high, low = int(self.prior_high.scaleb(scale)), int(self.prior_low.scaleb(scale))
+        begins = 0
+        while self.state in ("invalid", "standby", "active") and begins < len(units):
+            left = units[begins:]
+            if self.state == "invalid":
+                moves = (left > high) | (left < low)
+            elif self.side == "short":
+                moves = left < low if self.state == "active" else 2 * left <= high + low
+            else:
+                moves = left > high if self.state == "active" else 2 * left >= high + low
+            place = int(moves.argmax())
+            if not moves[place]:
+                return
+            self.trade(Decimal(int(left[place])).scaleb(-scale))
+            begins += place + 1
+
+    def _concerned(self, highest: Decimal, lowest: Decimal) -> bool:
+        """Whether trades with these extremes change the state."""
+        if self.state == "invalid":
+            return highest > self.prior_high or lowest < self.prior_low
+        if self.state == "standby":
+            return lowest <= self.midpoint if self.side == "short" else highest >= self.midpoint
+        return self.state == "active" and (
+            lowest < self.prior_low if self.side == "short" else highest > self.prior_high
+        )
 
     def through(self, high: Decimal, low: Decimal, close: Decimal) -> None:
         """Take what came next, seen only as a bar: one of a lower frame, or the whole bar itself."""

@@ -21,6 +21,7 @@ OUTSIDE_MOVE: Final = Decimal("0.015")
 
 STOPS: Final = ("structure", "setup_bar")
 OUTSIDE_TARGETS: Final = ("nearer", "risk", "percent")
+INSIDE: Final = ("any", "strict")
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -73,7 +74,9 @@ def setups_at(
     alone, one-sided.
     """
     row = _ROWS.get((before_type, c1_type)) if c1_type is not None else None
-    if row is None or before is None:
+    if row is None or before is None or row.family not in rules.detected:
+        return ()
+    if inside and rules.inside == "strict" and not is_alone(c1, before, inside):
         return ()
     name = unresolved(before_type if row.named else None, row.setup_bar, inside)
     stamped, valid_until = stamp(c1.open_time), period_end(c1.timeframe, c1.close_time)
@@ -105,6 +108,11 @@ def setups_at(
     return tuple(setups)
 
 
+def is_alone(c1: Bar, before: Bar, inside: int) -> bool:
+    """Return whether a 1 is the only one and strictly inside the bar before it: what `inside` = strict asks for."""
+    return inside == 1 and c1.high < before.high and c1.low > before.low
+
+
 def continuation(c1: BarType | None, c2: BarType | None, c3: BarType | None) -> str | None:
     """Return the continuation the last three types make (`2U-2U`, `3-2D-2D` …), None if none.
 
@@ -116,7 +124,7 @@ def continuation(c1: BarType | None, c2: BarType | None, c3: BarType | None) -> 
 
 
 def validate(rules: StratRules) -> None:
-    """Check the settings that shape setups: stop, the target of `3-?`, families.
+    """Check the settings that shape setups: stop, the target of `3-?`, which 1s, families.
 
     Raises:
         ConfigurationError: one is not among the allowed; the message names it and them.
@@ -125,7 +133,9 @@ def validate(rules: StratRules) -> None:
         raise ConfigurationError(f"stop = {rules.stop!r}: use one of {' '.join(STOPS)}")
     if rules.outside_target not in OUTSIDE_TARGETS:
         raise ConfigurationError(f"outside_target = {rules.outside_target!r}: use one of {' '.join(OUTSIDE_TARGETS)}")
-    for family in rules.families:
+    if rules.inside not in INSIDE:
+        raise ConfigurationError(f"inside = {rules.inside!r}: use one of {' '.join(INSIDE)}")
+    for family in (*rules.families, *rules.detected):
         if family not in FAMILIES:
             raise ConfigurationError(f"unknown family {family!r}: use some of {' '.join(FAMILIES)}")
 

@@ -4,6 +4,7 @@ The table itself is read, not written again: each (type of the bar before, type 
 family, the sides, where the stop stands and what the target is.
 """
 
+from collections.abc import Collection
 from typing import Final, Literal
 
 import msgspec
@@ -123,19 +124,18 @@ def setups_of(
     return found
 
 
-def _bytes_of_table() -> NDArray[np.uint8]:
-    """Return the table's rows as bytes, at `4 × (code of the type before + 1) + code of C1's type`; 0 where no row."""
+def _bytes_of_table(families: Collection[str]) -> NDArray[np.uint8]:
+    """Return their rows as bytes, at `4 × (code of the type before + 1) + code of C1's type`; 0 where no row."""
     rows = np.zeros(4 * len(TYPES), np.uint8)
     for row in TABLE:
+        if row.family not in families:
+            continue
         told = FAMILIES.index(row.family) + 1
         told |= _LONG * ("long" in row.sides) | _SHORT * ("short" in row.sides)
         told |= _STOP_BEFORE * (row.stop == "before") | _OUTSIDE * (row.target == "outside")
         for before in row.before:
             rows[4 * (_CODE[before] - UNTYPED) + _CODE[row.setup_bar]] = told
     return rows
-
-
-_ROWS: Final = _bytes_of_table()
 
 
 def _mask(flags: Flags, room: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -162,6 +162,8 @@ class _Reader:
     def __init__(self, high: Prices, low: Prices, rules: StratRules, found: SetupArrays, chunk: int) -> None:
         self._high, self._low, self._found = high, low, found
         self._structure = rules.stop == "structure"
+        self._rows = _bytes_of_table(rules.detected)
+        self._alone_only = rules.inside == "strict"
         self._outside_target = rules.outside_target
         self._reach: int | float = float(MEASURED_MOVE) if found.parts == 1 else int(MEASURED_MOVE * found.parts)
         self._percent: int | float = float(OUTSIDE_MOVE) if found.parts == 1 else int(OUTSIDE_MOVE * found.parts)
@@ -185,7 +187,7 @@ class _Reader:
         np.left_shift(room, 2, out=room)
         np.add(room, self._found.types[start:end].view(np.uint8), out=room)
         np.copyto(self._places[: end - start], room)
-        np.take(_ROWS, self._places[: end - start], out=kinds, mode="clip")
+        np.take(self._rows, self._places[: end - start], out=kinds, mode="clip")
         np.bitwise_and(kinds, _FAMILY, out=room)
         np.subtract(room.view(np.int8), 1, out=self._found.families[start:end])
         flags = self._flags[0][: end - start]
@@ -197,6 +199,17 @@ class _Reader:
         cut = slice(start, end)
         self._side("long", cut, kinds, high, low, prior_high, prior_low)
         self._side("short", cut, kinds, low, high, prior_low, prior_high)
+        if self._alone_only:
+            self._refuse(start, end, (high < prior_high) & (low > prior_low))
+
+    def _refuse(self, start: int, end: int, within: Flags) -> None:
+        """Take back what 1s give that are not alone, or not strictly `within` the bar before: `setups.is_alone`."""
+        found, cut = self._found, slice(start, end)
+        alone = within & (found.before[cut] == np.arange(start - 1, end - 1))
+        refused = (found.types[cut] == 0) & ~alone
+        found.families[cut][refused] = -1
+        for side in (found.long, found.short):
+            side.given[cut][refused] = side.measured[cut][refused] = False
 
     def _before(self, start: int, end: int) -> NDArray[np.int64]:
         """Return the index of the bar the table speaks of: one back, or for a 1 the last bar that is no 1."""

@@ -70,7 +70,7 @@ class March:
     def batches(self, played_by: Rules) -> list[EventBatch]:
         """The same, input by input, as the journal is told them."""
         journal, supervisor, post = Sink(), Sink(), Post()
-        for name, sink in ((JOURNAL, journal), (SUPERVISOR, supervisor), ("history", Sink())):
+        for name, sink in ((JOURNAL, journal), (SUPERVISOR, supervisor), ("history", Sink()), ("rest_prices", Sink())):
             post.bind(name, sink)
         core = VirtualCore(route, post)
         for role in core_roles(Decider(played_by, (BIP,), "1")):

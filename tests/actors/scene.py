@@ -122,7 +122,7 @@ class Scene:
     ) -> None:
         self.rules = rules
         self.inputs: list[Any] = []
-        self.kit = kit or Kit(self.roles(rules, symbols, states), route, outside=["history"])
+        self.kit = kit or Kit(self.roles(rules, symbols, states), route, outside=["history", "rest_prices"])
         self._trade_id = 0
         self.run(MarketTime(begin))
         self.run(ProductsListed(tuple(products or (product(symbol) for symbol in symbols))))

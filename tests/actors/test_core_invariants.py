@@ -52,7 +52,7 @@ def written(batches: Iterable[EventBatch]) -> list[bytes]:
 
 
 def a_kit(**options: Any) -> Kit:
-    return Kit(Scene.roles(RULES), route, outside=["history"], **options)
+    return Kit(Scene.roles(RULES), route, outside=["history", "rest_prices"], **options)
 
 
 # ── 1: exits depend on nobody else ──────────────────────────────────────────────────────────────────────────────────
@@ -238,5 +238,5 @@ def test_random_markets_reach_what_the_invariants_speak_of() -> None:
 
     look()
     wanted = {"PositionOpened", "stop", "target", "flatten", "missed", "data_unverified", "halted", "LateTrade",
-              "FundingPaid", "Invalidated"}  # fmt: skip
+              "FundingPaid", "Invalidated", "BarConfirmed", "BarContradicted", "SetupsRevised"}  # fmt: skip
     assert wanted - set(seen) == set()

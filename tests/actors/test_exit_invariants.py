@@ -119,7 +119,7 @@ def test_stops_move_in_favour_only_and_contracts_only_shrink(market: list[Any], 
 def test_a_crash_at_any_message_gives_the_same_batches(
     market: list[Any], name: str, message: int, moment: Any
 ) -> None:
-    kit = Kit(Scene.roles(SMALL), route, outside=["history"])
+    kit = Kit(Scene.roles(SMALL), route, outside=["history", "rest_prices"])
     kit.crash_at(name, message, moment=moment)
     disturbed, undisturbed = played(market, SMALL, kit), played(market, SMALL)
     assert [encode(b) for b in disturbed.kit.batches] == [encode(b) for b in undisturbed.kit.batches]

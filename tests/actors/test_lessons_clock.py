@@ -137,7 +137,7 @@ def watched(role: Role[Any], threads: set[int]) -> Role[Any]:
 def test_lesson_100_three_threads_that_ask_at_once_leave_one_writer_and_a_ledger_that_adds_up() -> None:
     threads: set[int] = set()
     journal, post = Sink(), Post()
-    for name, sink in ((JOURNAL, journal), (SUPERVISOR, Sink()), ("history", Sink())):
+    for name, sink in ((JOURNAL, journal), (SUPERVISOR, Sink()), ("history", Sink()), ("rest_prices", Sink())):
         post.bind(name, sink)
     rules = rules_with()
     core = Core(route, post, market_time=NOON)

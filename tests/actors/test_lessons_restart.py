@@ -58,7 +58,8 @@ class Account:
     def begin(self, rules: Rules, moment: datetime, frames: tuple[FrameBars, ...]) -> Scene:
         """Start the next process at that time: the exchange's clock, products and candles, then the feed."""
         begins = self.committed(moment)
-        kit = Kit(Scene.roles(rules, states=begins.states), route, outside=["history"], market_time=begins.market_time)
+        roles, outside = Scene.roles(rules, states=begins.states), ["history", "rest_prices"]
+        kit = Kit(roles, route, outside=outside, market_time=begins.market_time)
         kit.core.number = begins.number
         return Scene(rules=rules, kit=kit, begin=moment, frames=frames)
 

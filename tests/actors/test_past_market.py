@@ -12,6 +12,7 @@ from actors.past_market import Past, PastMarket
 from actors.roles import Decider
 from atlas.errors import UsageError
 from atlas.market.candle_file import CandleFile, read_candles
+from atlas.market.path import PathRules
 from atlas.market.products import built_in
 from atlas.rules import GateRules, Rules, StratRules
 from tests.past_candles import DAY, written
@@ -95,7 +96,7 @@ def test_candles_are_guesses_unless_their_path_is_trusted(tmp_path: Path) -> Non
     path.write_text("\n".join([minutes[0], *(_quarter(minutes[at : at + 15]) for at in range(1, len(minutes), 15))]))
     file = read_candles(path)
     closed = {
-        trusted: [e.position for b in market([file], trust_path=trusted).events() for e in b.events
+        trusted: [e.position for b in market([file], path=PathRules(trusted=trusted)).events() for e in b.events
                   if isinstance(e, PositionClosed)]
         for trusted in (False, True)
     }  # fmt: skip

@@ -93,7 +93,7 @@ def test_it_survives_a_restart() -> None:
     before.trade(59500, at(6))
     state = before.kit.state("risk_monitor")
     states = CoreStates(broker=before.kit.state("paper_broker"), risk=state)
-    kit = Kit(Scene.roles(before.rules, states=states), route, outside=["history"], market_time=at(6))
+    kit = Kit(Scene.roles(before.rules, states=states), route, outside=["history", "rest_prices"], market_time=at(6))
     scene = Scene(rules=before.rules, kit=kit)
     assert scene.kit.state("risk_monitor").halts.keys() == {"daily_loss"}
     assert scene.events(DayStarted) == []

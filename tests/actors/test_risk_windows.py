@@ -258,7 +258,7 @@ def restarted(before: Scene, moment: datetime) -> Scene:
     after = Scene.__new__(Scene)
     after.rules, after.inputs, after._trade_id = before.rules, [], 1000
     roles = Scene.roles(before.rules, tuple(old.products), states)
-    after.kit = Kit(roles, route, outside=["history"], market_time=moment)
+    after.kit = Kit(roles, route, outside=["history", "rest_prices"], market_time=moment)
     return after
 
 

@@ -36,6 +36,7 @@ def test_help_imports_none_of_the_libraries_the_commands_need(tmp_path: Path) ->
         (("rnu",), "No such command 'rnu'"),
         (("run", "--nope"), "No such option '--nope'"),
         (("close",), "Missing argument 'POSITION'"),
+        (("doctor", "--dead-letters", "--completeness"), "--dead-letters and --completeness are two lists"),
         (("exchange", "serve", "--speed", "fast"), "'fast' is not a valid float"),
         (("config", "show", "--set", "gates.off"), "--set gates.off: write it as section.key=value"),
         (("config", "show", "--set", "web=1", "--set", "web.port=2"), "another --set gives `web` a value"),

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from atlas.backtest.result import Trade
 from atlas.performance import Performance
 from db.engine import connect
-from db.results import Trade
 from tests.cli.command import Commands, Ended, Running
 from tests.cli.conftest import PRODUCTS
 from tests.web.scene import Daemon, closed, position

@@ -1,5 +1,7 @@
 """Every row of a database, for comparing two runs of the same market."""
 
+from collections.abc import Collection
+
 from sqlalchemy import Engine, select, text
 
 from db.models import Base
@@ -12,13 +14,13 @@ NUMBERED = {"events": "seq", "ledger": "seq", "outbox": "id"}
 """Numbers in the order of writing: a row written in vain a second time leaves a hole, so only the order counts."""
 
 
-def contents(engine: Engine) -> dict[str, list[tuple[str, ...]]]:
-    """Return the rows of every table in order, without the database's own times and numbers."""
+def contents(engine: Engine, but: Collection[str] = ()) -> dict[str, list[tuple[str, ...]]]:
+    """Return the rows of every table in order, without the database's own times and numbers and the columns `but`."""
     found = {}
     with engine.connect() as connection:
         for table in Base.metadata.sorted_tables:
             number = NUMBERED.get(table.name)
-            columns = [column for column in table.columns if column.name not in OWN_TIMES | {number}]
+            columns = [column for column in table.columns if column.name not in OWN_TIMES | {number, *but}]
             asked = select(*columns)
             rows = connection.execute(asked if number is None else asked.order_by(table.columns[number]))
             found[table.name] = [tuple(map(str, row)) for row in rows]

@@ -76,7 +76,7 @@ def handled(scene: Scene, name: str) -> Counter[type[Any]]:
 
 def crashed_at(inputs: list[Any], name: str, kind: type[Any], place: int, moment: Moment) -> Kit:
     """Play the inputs with one crash of the actor, at its nth message of a kind."""
-    kit = Kit(Scene.roles(LIVELY), route, outside=["history"])
+    kit = Kit(Scene.roles(LIVELY), route, outside=["history", "rest_prices"])
     seen: list[int] = []
 
     def chosen(message: Any) -> bool:

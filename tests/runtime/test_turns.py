@@ -350,7 +350,7 @@ def test_a_fault_of_the_core_itself_is_fatal_and_the_thread_lives_on() -> None:
     core = Core(route, post)
     core.add(Role(name="a", make=lambda state: Scripted(), state=Nothing()))
     core.start(timeout=30)
-    core.put(Timed(((0, "a", "breaks the post"),)))
+    core.put(Timed(((0, "somebody outside", "breaks the post"),)))
     core.put(Timed(((0, "a", "never taken"),)))
     assert core.stop(timeout=30)
     [fatal] = supervisor.messages

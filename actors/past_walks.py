@@ -1,0 +1,74 @@
+"""Several products' walks in the order of time, timers between them: the inputs of a fast replay.
+
+What happens is the same as trade by trade: before a trade that somebody acts on, everybody has been told of what came
+before it; before a timer fires, everything until then.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from actors.messages import PeriodEnded
+from actors.past_levels import of_continuity, of_entries, of_orders, of_positions
+from actors.past_walk import Walk
+from actors.route import BROKER, ENTRY, RISK, SCANNER
+from actors.runtime.timers import Timer
+from actors.runtime.virtual import VirtualCore
+from actors.scanner import frames_needed
+from atlas.market.levels import Levels
+from atlas.market.path import PathRules
+from atlas.market.tape import Tape, micros
+from atlas.rules import Rules
+
+
+def walked(core: VirtualCore, rules: Rules, tapes: Sequence[tuple[str, Tape]], path: PathRules) -> Iterator[Any]:
+    """Yield inputs; each has to be taken by the core before the next is asked for."""
+    frames = frames_needed(rules.strat, full=rules.alerts.full_continuity)
+    walks = [Walk(symbol, tape, path, frames, _Asker(core, rules, symbol)) for symbol, tape in tapes]
+
+    def idle(timer: Timer) -> bool:
+        """Whether a timer ends a period that a trade has ended already."""
+        message = timer.message
+        if not isinstance(message, PeriodEnded):
+            return False
+        forming = core.state(timer.name).frames[message.timeframe].forming
+        return forming is None or forming.close_time != message.close_time
+
+    while True:
+        timer = core.next_due(idle)
+        due = None if timer is None else micros(timer)
+        times = [(at, place) for place, walk in enumerate(walks) if (at := walk.next_time(due)) is not None]
+        if not times:
+            break
+        at, place = min(times)
+        timers = due is not None and due <= at
+        for other, walk in enumerate(walks):
+            if other != place and due is not None and timers:
+                yield from walk.tell(walk.passed(due, included=False))
+            elif other != place and walk.held:
+                yield from walk.tell_books(walk.passed(at, included=other < place))
+        yield from walks[place].play(timers=timers)
+        if len(walks) > 1:
+            for walk in walks:
+                walk.forget()
+    for walk in walks:
+        yield from walk.tell()
+
+
+class _Asker:
+    """Asks every behaviour of the core for the levels of one product."""
+
+    def __init__(self, core: VirtualCore, rules: Rules, symbol: str) -> None:
+        self._core, self._rules, self._symbol = core, rules, symbol
+        self._entry, self._broker, self._risk = core.state(ENTRY), core.state(BROKER), core.state(RISK)
+        self._scanner = core.state(SCANNER + symbol)
+
+    def __call__(self) -> Levels:
+        levels = Levels()
+        of_orders(levels, self._broker, self._symbol)
+        if levels.held:
+            levels.rest()
+        of_entries(levels, self._entry, self._symbol)
+        of_positions(levels, self._risk, self._rules, self._symbol, self._core.now)
+        if self._scanner.full is not None:
+            of_continuity(levels, self._scanner)
+        return levels

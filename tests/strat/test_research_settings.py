@@ -1,0 +1,75 @@
+"""The settings research needs, bar by bar and over arrays; the 50 % rule over many trades at once."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from atlas.errors import ConfigurationError
+from atlas.market.bar import Bar
+from atlas.rules import StratRules
+from atlas.strat.labels import FiftyPercentRule
+from atlas.strat.series import Series
+from atlas.strat.setup import FAMILIES
+from atlas.strat.setups import validate
+from atlas.strat.vectors_setups import setups_of
+
+START = datetime(2026, 3, 4, tzinfo=UTC)
+QUARTER = timedelta(minutes=15)
+EXTREMES = st.lists(st.tuples(st.integers(100, 112), st.integers(0, 6)), min_size=3, max_size=60)
+
+
+def bars(extremes: list[tuple[int, int]]) -> list[Bar]:
+    return [
+        Bar("15m", START + at * QUARTER, START + (at + 1) * QUARTER, Decimal(low), Decimal(low + wide), Decimal(low),
+            Decimal(low), Decimal(1))
+        for at, (low, wide) in enumerate(extremes)
+    ]  # fmt: skip
+
+
+@given(EXTREMES, st.sampled_from(("any", "strict")), st.sets(st.sampled_from(FAMILIES)))
+def test_arrays_give_the_setups_of_bars(extremes: list[tuple[int, int]], inside: str, detected: set[str]) -> None:
+    rules = StratRules(inside=inside, detected=tuple(sorted(detected)))
+    series = Series("BTC", "15m")
+    low = np.array([low for low, _ in extremes], np.int64)
+    found = setups_of(low + np.array([wide for _, wide in extremes], np.int64), low, rules)
+    for place, bar in enumerate(bars(extremes)):
+        setups = series.close(bar, rules).setups
+        sides = {side for side, arrays in (("long", found.long), ("short", found.short)) if arrays.given[place]}
+        assert sides == {setup.side for setup in setups}
+        assert {setup.family for setup in setups} <= detected
+
+
+def test_a_strict_1_is_alone_and_touches_neither_end() -> None:
+    rules = StratRules(inside="strict")
+    two = [(100, 4), (101, 5)]  # The second is a 2U of 101 to 106.
+    inside, equal, second = (102, 2), (101, 3), (102, 1)
+    given = [Series.from_bars("BTC", "15m", bars([*two, *more]), rules).closed for more in ([inside], [equal])]
+    assert [len(closed.setups) if closed else None for closed in given] == [2, 0]
+    run = Series.from_bars("BTC", "15m", bars([*two, inside, second]), rules).closed
+    assert run is not None
+    assert run.type == "1"
+    assert not run.setups
+
+
+def test_an_unknown_choice_is_named() -> None:
+    with pytest.raises(ConfigurationError, match="inside = 'loose'"):
+        validate(StratRules(inside="loose"))
+    with pytest.raises(ConfigurationError, match="unknown family '9-9'"):
+        validate(StratRules(detected=("9-9",)))
+
+
+@given(st.integers(90, 110), st.integers(0, 20), st.lists(st.lists(st.integers(80, 130), min_size=1), min_size=1))
+def test_many_trades_at_once_leave_the_fifty_percent_rule_where_each_of_them_does(
+    low: int, wide: int, stretches: list[list[int]]
+) -> None:
+    one, many = (FiftyPercentRule(Decimal(low + wide) / 100, Decimal(low) / 100) for _ in range(2))
+    for prices in stretches:
+        for price in prices:
+            one.trade(Decimal(price) / 100)
+        highest, lowest = Decimal(max(prices)) / 100, Decimal(min(prices)) / 100
+        many.along(highest, lowest, np.array(prices, np.int64), 2)
+        assert many == one
