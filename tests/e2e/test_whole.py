@@ -53,8 +53,12 @@ class Run:
             server.stop()
 
     def events(self) -> dict[str, str]:
-        """Return id → text of every event that an input of the core caused, but halts, which tell of the connection."""
-        query = "SELECT id, payload::text FROM events WHERE input IS NOT NULL AND kind <> 'HaltChanged' ORDER BY seq"
+        """Return id → text of every event that an input of the core caused.
+
+        But halts, which tell of the connection, and confirmations, which come whenever REST has answered.
+        """
+        query = """SELECT id, payload::text FROM events
+                   WHERE input IS NOT NULL AND kind NOT IN ('HaltChanged', 'BarConfirmed') ORDER BY seq"""
         return dict(self.rows(query))
 
     def audit(self) -> dict[str, Any]:

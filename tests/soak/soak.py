@@ -154,6 +154,8 @@ def soak(
     _report(result, soaked, len(footers))
     print(f"audit: {len(audit)} differences; {letters} dead letters; {len(doubled)} alerts repeated without saying so")
     print(f"live = replay: {again.events} events of {again.inputs} inputs, {again.differences} differ {again.first}")
+    for footer in doubled:
+        print(f"  REPEATED {footer}")
     for line in result.unexplained:
         print(f"  UNEXPLAINED {line}")
     return int(any((result.unexplained, audit, letters, doubled, again.differences, memory > MOST_GROWTH)))

@@ -1,4 +1,5 @@
-"""A small version of scripts/equivalence: some crashes in virtual time, one kill -9 of real processes."""
+"""A small version of scripts/equivalence: some crashes in virtual time. Real processes are killed by that command
+and by tests/e2e."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -7,16 +8,12 @@ from random import Random
 
 import pytest
 
-from db.embedded import EmbeddedServer
 from db.engine import connect
-from tests.soak.killed_runs import KilledRuns
 from tests.soak.one_thread import ALERTER, Crash
 from tests.soak.virtual import Equivalence, market
 
 pytestmark = pytest.mark.timeout(600)
 SHORT, BEFORE = timedelta(hours=4), timedelta(days=3)
-A_QUARTER_PAST = 1.26 / 3
-"""Of three hours: however busy the machine, ATLAS is back before the next full hour of the market."""
 
 
 @pytest.fixture
@@ -45,21 +42,3 @@ def test_what_a_message_lost_has_changed_is_found(equivalence: Equivalence) -> N
     outcome = equivalence.run(Crash(scanner, lost, "before", times=2))
     assert any(difference.startswith("dead_letters") for difference in outcome.differences)
 
-
-def test_a_run_killed_in_the_middle_differs_in_what_is_marked_only(
-    postgres: EmbeddedServer, migrated_template: str, worker: str, tmp_path: Path
-) -> None:
-    runs = KilledRuns(
-        postgres, migrated_template, tmp_path / f"killed_{worker}", seed=1,
-        length=timedelta(hours=3), speed=600.0, history=BEFORE,
-    )  # fmt: skip
-    try:
-        undisturbed = runs.undisturbed()
-        killed = runs.killed(0, undisturbed, [A_QUARTER_PAST])
-    finally:
-        for database in runs.databases:
-            postgres.drop_database(database)
-    assert killed.kills == 1
-    assert len(undisturbed.positions) > 10
-    assert killed.compared.unexplained == []
-    assert killed.audit == 0
