@@ -76,7 +76,8 @@ def again(begins: Beginning, moment: datetime, told: dict[str, Any], rules: Rule
     """The next process, with the history that REST has at that moment."""
     scene = Scene.__new__(Scene)
     scene.rules, scene.inputs, scene._trade_id = rules, [], 1000
-    scene.kit = Kit(Scene.roles(rules, states=begins.states), route, outside=["history", "rest_prices"], market_time=moment)
+    roles = Scene.roles(rules, states=begins.states)
+    scene.kit = Kit(roles, route, outside=["history", "rest_prices"], market_time=moment)
     scene.kit.core.number = begins.number
     scene.run(MarketTime(moment))
     scene.run(ProductsListed((product(),)))
