@@ -6,12 +6,10 @@ and target are both reached; afterwards the price is back where it was, so that 
 
 import json
 import signal
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 from urllib.request import urlopen
 
 import pytest
@@ -19,10 +17,10 @@ import pytest
 from atlas.exchange.local import PRODUCTS, ExchangeOptions, LocalExchange
 from atlas.exchange.local.played import read_market
 from atlas.exchange.times import parse_time
-from db.engine import connect
 from tests.actors.scene import BIP, REVERSAL
 from tests.cli.command import Commands
 from tests.faults.daemon import Daemon, Systemd, ready
+from tests.faults.watching import Watching
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -84,17 +82,8 @@ def test_stop_and_target_hit_while_down_are_settled_at_their_time(
     (tmp_path / "atlas.toml").write_text(CONFIG.format(product=BIP, exchange=exchange))
     url = daemon_database()
     commands = Commands(tmp_path, ATLAS_DATABASE_URL=url)
-    engine = connect(url)
-
-    def rows(query: str) -> list[tuple[Any, ...]]:
-        with engine.begin() as connection:
-            return [tuple(row) for row in connection.exec_driver_sql(query)]
-
-    def wait_for(condition: Callable[[], bool], what: str) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while not condition():
-            assert time.monotonic() < deadline, f"never: {what}\n{(tmp_path / 'daemon.log').read_text()[-3000:]}"
-            time.sleep(0.05)
+    watched = Watching(url, tmp_path, PATIENCE)
+    rows, wait_for = watched.rows, watched.wait_for
 
     def now() -> datetime:
         with urlopen(f"{exchange.rest_url}/local/market", timeout=10) as answer:
@@ -125,7 +114,7 @@ def test_stop_and_target_hit_while_down_are_settled_at_their_time(
         ((told,),) = rows("SELECT payload->>'text' FROM outbox WHERE kind = 'recovered'")
         assert "Closed meanwhile: BIP-20DEC30-CDE 1h 2U-2D-2U long: stop, ambiguous at 58,770.6" in told
     finally:
-        engine.dispose()
+        watched.close()
     audited = commands("audit", "--json")
     assert audited.json["differences"] == [], audited.err
     replayed = commands("replay", "--compare", "--json")

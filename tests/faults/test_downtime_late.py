@@ -5,11 +5,9 @@ A real process and its SIGKILL, a real websocket, a REST interface behind a gate
 
 import json
 import signal
-import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 from urllib.request import urlopen
 
 import pytest
@@ -17,12 +15,12 @@ import pytest
 from atlas.exchange.local import PRODUCTS, ExchangeOptions, LocalExchange
 from atlas.exchange.local.played import read_market
 from atlas.exchange.times import parse_time
-from db.engine import connect
 from tests.actors.scene import BIP
 from tests.cli.command import Commands
 from tests.fakes.gate import Gate
 from tests.faults.daemon import Daemon, Systemd
 from tests.faults.test_downtime import CONFIG, HIT, MINUTE, NOON, PATIENCE, market
+from tests.faults.watching import Watching
 
 SPEED = 600.0
 """Ten minutes of market a second: twenty seconds from the entry to the minute of both exits."""
@@ -45,17 +43,8 @@ def test_downtime_is_settled_when_rest_answers_while_the_feed_goes_on(
     (tmp_path / "atlas.toml").write_text(CONFIG.format(product=BIP, exchange=exchange))
     url = daemon_database()
     commands = Commands(tmp_path, ATLAS_DATABASE_URL=url)
-    engine = connect(url)
-
-    def rows(query: str) -> list[tuple[Any, ...]]:
-        with engine.begin() as connection:
-            return [tuple(row) for row in connection.exec_driver_sql(query)]
-
-    def wait_for(condition: Callable[[], bool], what: str) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while not condition():
-            assert time.monotonic() < deadline, f"never: {what}\n{(tmp_path / 'daemon.log').read_text()[-3000:]}"
-            time.sleep(0.05)
+    watched = Watching(url, tmp_path, PATIENCE)
+    rows, wait_for = watched.rows, watched.wait_for
 
     def after_the_hit() -> bool:
         with urlopen(f"{exchange.rest_url}/local/market", timeout=10) as answer:
@@ -86,7 +75,7 @@ def test_downtime_is_settled_when_rest_answers_while_the_feed_goes_on(
         assert fills == [("entry", Decimal(61600), False), ("stop", Decimal(58800), True)]
         assert rows("SELECT count(*) FROM outbox WHERE kind = 'recovered'") == [(1,)]
     finally:
-        engine.dispose()
+        watched.close()
     audited = commands("audit", "--json")
     assert audited.json["differences"] == [], audited.err
     replayed = commands("replay", "--compare", "--json")

@@ -4,25 +4,23 @@ A real process, a real websocket that is reset and then refused, a real REST int
 """
 
 import json
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from signal import SIGTERM
-from typing import Any
 
 import pytest
 
 from atlas.exchange.local import PRODUCTS, ExchangeOptions, LocalExchange
 from atlas.exchange.local.fault import Fault, Faults
 from atlas.exchange.local.played import read_market
-from db.engine import connect
 from tests.actors.scene import BIP, REVERSAL
 from tests.cli.command import Commands
 from tests.fakes.gate import Gate
 from tests.faults.daemon import Daemon, Systemd
 from tests.faults.test_downtime import CONFIG
+from tests.faults.watching import Watching
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -61,17 +59,8 @@ def test_the_stop_is_taken_by_a_rest_price_and_nothing_is_doubled_when_the_socke
     faults = Faults.of([Fault(kind="reset", at=(LOST - NOON).total_seconds())])
     url = daemon_database()
     commands = Commands(tmp_path, ATLAS_DATABASE_URL=url)
-    engine = connect(url)
-
-    def rows(query: str) -> list[tuple[Any, ...]]:
-        with engine.begin() as connection:
-            return [tuple(row) for row in connection.exec_driver_sql(query)]
-
-    def wait_for(condition: Callable[[], bool], what: str) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while not condition():
-            assert time.monotonic() < deadline, f"never: {what}\n{(tmp_path / 'daemon.log').read_text()[-3000:]}"
-            time.sleep(0.05)
+    watched = Watching(url, tmp_path, PATIENCE)
+    rows, wait_for = watched.rows, watched.wait_for
 
     try:
         with (
@@ -103,7 +92,7 @@ def test_the_stop_is_taken_by_a_rest_price_and_nothing_is_doubled_when_the_socke
         assert fills == [("entry", Decimal(61600), False), ("stop", Decimal(58500), True)]
         assert rows("SELECT count(*) FROM outbox WHERE kind = 'exit'") == [(1,)]
     finally:
-        engine.dispose()
+        watched.close()
     audited = commands("audit", "--json")
     assert audited.json["differences"] == [], audited.err
     replayed = commands("replay", "--compare", "--json")

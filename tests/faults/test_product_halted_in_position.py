@@ -3,23 +3,21 @@
 A real process, a real websocket on which that product alone falls silent, a real listing that says so, a real Postgres.
 """
 
-import time
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from signal import SIGTERM
-from typing import Any
 
 import pytest
 
 from atlas.exchange.local import PRODUCTS, ExchangeOptions, Fault, Faults, LocalExchange
 from atlas.exchange.local.played import read_market
-from db.engine import connect
 from tests.actors.scene import BIP
 from tests.cli.command import Commands
 from tests.faults.daemon import Daemon, Systemd
 from tests.faults.test_downtime import CONFIG
 from tests.faults.test_feed_down_in_position import FALLEN, LOST, NOON, SPEED, market
+from tests.faults.watching import Watching
 
 PATIENCE = 200.0
 
@@ -38,17 +36,8 @@ def test_the_owner_is_told_and_the_stop_is_taken_at_the_first_price_when_it_is_b
     faults = Faults.of([Fault(kind=kind, product=BIP, at=(LOST - NOON).total_seconds())])
     url = daemon_database()
     commands = Commands(tmp_path, ATLAS_DATABASE_URL=url)
-    engine = connect(url)
-
-    def rows(query: str) -> list[tuple[Any, ...]]:
-        with engine.begin() as connection:
-            return [tuple(row) for row in connection.exec_driver_sql(query)]
-
-    def wait_for(condition: Callable[[], bool], what: str) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while not condition():
-            assert time.monotonic() < deadline, f"never: {what}\n{(tmp_path / 'daemon.log').read_text()[-3000:]}"
-            time.sleep(0.05)
+    watched = Watching(url, tmp_path, PATIENCE)
+    rows, wait_for = watched.rows, watched.wait_for
 
     def told() -> str:
         return "\n".join(text for (text,) in rows("SELECT payload->>'text' FROM outbox") if text)
@@ -73,6 +62,6 @@ def test_the_owner_is_told_and_the_stop_is_taken_at_the_first_price_when_it_is_b
             ("entry", Decimal(61600)), ("stop", Decimal(58500)),
         ]  # fmt: skip
     finally:
-        engine.dispose()
+        watched.close()
     audited = commands("audit", "--json")
     assert audited.json["differences"] == [], audited.err
