@@ -12,12 +12,14 @@ from typing import Any, Protocol
 
 import msgspec
 
-from actors.alerter_discord import LONGEST_WAIT, ChannelGone, Delivered, Failed, Limited, Outcome, Refused
-from actors.alerter_embeds import compose
+from actors.alerter_digest import DIGESTS
+from actors.alerter_discord import LONGEST_WAIT, ChannelGone, Delivered, Failed, Limited, Missing, Outcome, Refused
+from actors.alerter_message import MOST_EMBEDS, Message, listed, one, several
 from actors.alerter_outbox import Notice, Outbox
 from actors.messages import OutboxReady
 from actors.runtime.behaviour import AfterWall, Behaviour, Effect
 from atlas.errors import DatabaseError
+from atlas.quiet import QuietHours
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +27,10 @@ TICK = 5.0
 """Seconds of wall time between two looks at the outbox without being told."""
 
 BURST = 5
-"""Notices delivered before other messages get their turn."""
+"""Messages delivered before other messages get their turn."""
+
+MOST_LISTED = 200
+"""Notices one list stands for."""
 
 SOON = 0.01
 """Seconds until the rest of a long outbox is looked at."""
@@ -45,23 +50,33 @@ class Look(msgspec.Struct, frozen=True):
 
 
 class AlertRules(msgspec.Struct, frozen=True):
-    """Which kinds are not sent. Critical notices are sent always.
+    """What is told when. Critical notices are sent always, at once, and each by itself.
 
-    `keep_hours`: a notice that could not be delivered for so long is dropped, unless critical.
+    `off`: kinds that are not sent. `quiet`: hours in which nothing is. `keep_hours`: a notice that could not be
+    delivered for so long is dropped. `together`: with so many more waiting, notices share a message; `burst`: with so
+    many they are a list in one (0: never).
     """
 
-    off: tuple[str, ...] = ("setup", "rejected")
+    off: tuple[str, ...] = ()
+    quiet: QuietHours | None = None
     keep_hours: float = 24.0
+    together: int = 5
+    burst: int = 30
 
 
 DEFAULT_RULES = AlertRules()
 
 
 class Channel(Protocol):
-    """Where notices go: actors.alerter_discord.Webhook."""
+    """Where notices go: actors.alerter_discord.Webhook, actors.alerter_apprise.AppriseChannel."""
 
-    def post(self, now: datetime, message: dict[str, Any]) -> Outcome:
+    def post(self, now: datetime, message: dict[str, Any], *, picture: bytes | None = None) -> Outcome:
         """Make one request; never raises."""
+
+    def edit(
+        self, now: datetime, message_id: str, message: dict[str, Any], *, picture: bytes | None = None
+    ) -> Outcome:
+        """Replace a message; Missing where that cannot be done. Never raises."""
 
     def close(self) -> None:
         """Close the connection."""
@@ -107,6 +122,7 @@ class Alerter(Behaviour[AlerterState]):
         self._account = account
         self._rules = rules
         self._reported: tuple[str, str | None] | None = None
+        self._alone: set[int] = set()
 
     def start(self, now: datetime) -> Iterable[Effect]:
         """Look at once: the last process may have left something."""
@@ -153,15 +169,10 @@ class Alerter(Behaviour[AlerterState]):
         for _ in range(BURST):
             if self._resting(now):
                 return None
-            notice = self._outbox.claim(now)
+            notice = self._told(now, self._outbox.claim(now))
             if notice is None:
                 return None
-            reason = self._why_not(now, notice)
-            if reason is not None:
-                logger.info("alert %s not sent: %s", notice.key, reason)
-                self._outbox.dropped(notice.id, now, reason)
-                continue
-            wait = self._send(now, notice)
+            wait = self._send(now, self._message(now, notice))
             if wait is not None:
                 return wait
         return SOON
@@ -172,6 +183,34 @@ class Alerter(Behaviour[AlerterState]):
         until = self.state.paused_until
         # A clock set back must not silence the alerter: no pause is longer than the longest.
         return until is not None and timedelta(0) < until - now <= timedelta(seconds=LONGEST_WAIT)
+
+    def _told(self, now: datetime, notice: Notice | None) -> Notice | None:
+        """Return the first of this and the following notices that is to be told now, None if there is none."""
+        while notice is not None:
+            found = self._judged(now, notice)
+            if found is not None:
+                return found
+            notice = self._outbox.claim(now)
+        return None
+
+    def _judged(self, now: datetime, notice: Notice) -> Notice | None:
+        """Return the notice, a digest with its numbers; None if it is not for now, which the outbox is told."""
+        reason = self._why_not(now, notice)
+        if reason is None and notice.kind in DIGESTS:
+            numbers = self._outbox.digest_of(notice)
+            if numbers is None:
+                reason = "there is no day to tell of"
+            else:
+                notice = msgspec.structs.replace(notice, payload={**notice.payload, **numbers})
+        if reason is not None:
+            logger.info("alert %s not sent: %s", notice.key, reason)
+            self._outbox.dropped(notice.id, now, reason)
+            return None
+        until = None if notice.critical or self._rules.quiet is None else self._rules.quiet.until(now)
+        if until is not None:
+            self._outbox.again(notice.id, until, "quiet hours", doubtful=False)
+            return None
+        return notice
 
     def _why_not(self, now: datetime, notice: Notice) -> str | None:
         if self._channel is None:
@@ -184,37 +223,78 @@ class Alerter(Behaviour[AlerterState]):
             return f"older than {self._rules.keep_hours:g} h"
         return None
 
-    def _send(self, now: datetime, notice: Notice) -> float | None:
-        assert self._channel is not None
-        outcome = self._channel.post(now, {"username": "ATLAS", "embeds": [compose(notice, self._account)]})
-        match outcome:
+    def _message(self, now: datetime, notice: Notice) -> Message:
+        """Return what is told now: the notice, or with many waiting behind it some of those as well."""
+        waiting = 0 if notice.critical or self._alone else self._outbox.waiting(now)
+        if waiting < max(self._rules.together, 1):
+            return one(notice, self._outbox, self._account, now)
+        many = 0 < self._rules.burst <= waiting
+        claimed = self._outbox.claim_more(now, (MOST_LISTED if many else MOST_EMBEDS) - 1)
+        notices = [notice, *(judged for each in claimed if (judged := self._judged(now, each)) is not None)]
+        if len(notices) == 1:
+            return one(notice, self._outbox, self._account, now)
+        if many:
+            return listed(notices, self._account)
+        message = several(notices, self._account)
+        for left in notices[len(message.notices) :]:
+            self._outbox.again(left.id, now, "for the next message", doubtful=False)
+        return message
+
+    def _send(self, now: datetime, message: Message) -> float | None:
+        match self._posted(now, message):
             case Delivered(message_id):
                 self.state.failures, self.state.paused_until = 0, None
-                self.state.unrecorded.append(Unrecorded(notice.id, message_id))
+                self.state.unrecorded.extend(Unrecorded(notice.id, message_id) for notice in message.notices)
+                self._alone.difference_update(notice.id for notice in message.notices)
                 self._record(now)
                 return None
-            case Refused(reason):
-                logger.error("alert %s was refused: %s", notice.key, reason)
-                self._outbox.dropped(notice.id, now, reason)
+            case Refused(reason) | Missing(reason):
+                self._refused(now, message, reason)
                 return None
             case ChannelGone(reason):
-                logger.error("the Discord webhook is refused and will not be used again: %s", reason)
+                logger.error("the channel refuses and will not be used again: %s", reason)
                 self.state.channel_gone = reason
-                self._outbox.again(notice.id, now, reason, doubtful=False)
+                self._again(message, now, reason, doubtful=False)
                 return None
             case Limited(seconds, reason):
                 self.state.paused_until = now + timedelta(seconds=seconds)
-                self._outbox.again(notice.id, self.state.paused_until, reason, doubtful=False)
+                self._again(message, self.state.paused_until, reason, doubtful=False)
                 return seconds
             case Failed(reason, doubtful):
-                return self._failed(now, notice, reason, doubtful)
+                return self._failed(now, message, reason, doubtful)
 
-    def _failed(self, now: datetime, notice: Notice, reason: str, doubtful: bool) -> float:
+    def _posted(self, now: datetime, message: Message) -> Outcome:
+        """Edit or post. What cannot be edited is posted anew, without what was said before."""
+        assert self._channel is not None
+        if message.edits is not None:
+            outcome = self._channel.edit(now, message.edits, message.body, picture=message.picture)
+            if not isinstance(outcome, Missing | Refused):
+                return outcome
+            logger.info("alert %s is posted anew: %s", message.notices[0].key, outcome.reason)
+            message = msgspec.structs.replace(message, embeds=message.embeds[:1])
+        return self._channel.post(now, message.body, picture=message.picture)
+
+    def _refused(self, now: datetime, message: Message, reason: str) -> None:
+        """Drop what is refused; where it were several, try each by itself to find out which one is."""
+        keys = ", ".join(notice.key for notice in message.notices)
+        logger.error("refused: %s: %s", keys, reason)
+        if len(message.notices) > 1:
+            self._alone.update(notice.id for notice in message.notices)
+            self._again(message, now, reason, doubtful=False)
+            return
+        self._alone.discard(message.notices[0].id)
+        self._outbox.dropped(message.notices[0].id, now, reason)
+
+    def _again(self, message: Message, at: datetime, reason: str, *, doubtful: bool) -> None:
+        for notice in message.notices:
+            self._outbox.again(notice.id, at, reason, doubtful=doubtful)
+
+    def _failed(self, now: datetime, message: Message, reason: str, doubtful: bool) -> float:
         pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(self.state.failures, 20)) * (0.5 + 0.5 * self._jitter())
         self.state.failures += 1
         self.state.paused_until = now + timedelta(seconds=pause)
-        logger.warning("alert %s failed, again in %.0f s: %s", notice.key, pause, reason)
-        self._outbox.again(notice.id, self.state.paused_until, reason, doubtful=doubtful)
+        logger.warning("alert %s failed, again in %.0f s: %s", message.notices[0].key, pause, reason)
+        self._again(message, self.state.paused_until, reason, doubtful=doubtful)
         return pause
 
     def _record(self, now: datetime) -> None:

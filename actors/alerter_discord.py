@@ -28,6 +28,9 @@ LONGEST_WAIT = 3600.0
 _CEILING = Rate(5, Duration.SECOND * 2)
 _UNLIMITED_ANSWER = 60.0
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_FILE = "bars.png"
+_UNKNOWN_MESSAGE, _TOO_OLD_TO_EDIT = 10008, 30046
+"""Discord's codes for a message that was deleted, and for one older than an hour that was edited too often."""
 
 
 class Delivered(msgspec.Struct, frozen=True):
@@ -48,6 +51,12 @@ class ChannelGone(msgspec.Struct, frozen=True):
     reason: str
 
 
+class Missing(msgspec.Struct, frozen=True):
+    """The message to be edited is there no more, or too old for it: post it anew."""
+
+    reason: str
+
+
 class Limited(msgspec.Struct, frozen=True):
     """Nothing was delivered; ask again after `seconds`."""
 
@@ -62,7 +71,7 @@ class Failed(msgspec.Struct, frozen=True):
     doubtful: bool
 
 
-Outcome = Delivered | Refused | ChannelGone | Limited | Failed
+Outcome = Delivered | Refused | ChannelGone | Missing | Limited | Failed
 
 
 class Webhook:
@@ -101,35 +110,48 @@ class Webhook:
     def post(self, now: datetime, message: dict[str, Any], *, picture: bytes | None = None) -> Outcome:
         """Send one message (`embeds`, `content` …) and return what became of it.
 
-        `now` is the wall clock. Mentions are switched off whatever the text says. A 413 is answered by sending the
-        same message without its picture.
+        `now` is the wall clock. Mentions are switched off whatever the text says. `picture`, a PNG, is shown in the
+        first embed; a 413 is answered by sending the same message without it.
         """
+        return self._made(now, "POST", f"{self._url}?wait=true", message, picture)
+
+    def edit(
+        self, now: datetime, message_id: str, message: dict[str, Any], *, picture: bytes | None = None
+    ) -> Outcome:
+        """Replace a message that was posted, its picture included, and return what became of that."""
+        return self._made(now, "PATCH", f"{self._url}/messages/{message_id}", {**message, "attachments": []}, picture)
+
+    def _made(self, now: datetime, method: str, url: str, message: dict[str, Any], picture: bytes | None) -> Outcome:
         wait = self._wait(now)
         if wait > 0:
             return Limited(wait, "waiting for the rate limit")
         body = {**message, "allowed_mentions": {"parse": []}}
         try:
-            answer = self._request(body, picture)
+            answer = self._request(method, url, body, picture)
             if answer.status_code == 413 and picture is not None:
-                answer = self._request(body, None)
+                answer = self._request(method, url, body, None)
         except requests.RequestException as error:
             return Failed(self.redact(f"{type(error).__name__}: {error}"), doubtful=_may_have_arrived(error))
+        if method == "PATCH" and _json(answer).get("code") in (_UNKNOWN_MESSAGE, _TOO_OLD_TO_EDIT):
+            return Missing(self.redact(f"Discord answered {answer.status_code}: {answer.text[:200]}"))
         return self._outcome(now, answer)
 
     def redact(self, text: str) -> str:
         """Return `text` without the token."""
         return text.replace(self._token, "[token]")
 
-    def _request(self, body: dict[str, Any], picture: bytes | None) -> requests.Response:
+    def _request(self, method: str, url: str, body: dict[str, Any], picture: bytes | None) -> requests.Response:
         # A redirect is not followed: it would carry the token to another host.
-        params, timeout = {"wait": "true"}, self._timeout
         if picture is None:
-            return self._session.post(self._url, params=params, json=body, timeout=timeout, allow_redirects=False)
+            return self._session.request(method, url, json=body, timeout=self._timeout, allow_redirects=False)
+        first, *others = body.get("embeds") or [{}]
+        shown = [{**first, "image": {"url": f"attachment://{_FILE}"}}, *others]
+        told = {**body, "embeds": shown, "attachments": [{"id": 0, "filename": _FILE}]}
         parts = {
-            "payload_json": (None, msgspec.json.encode(body), "application/json"),
-            "files[0]": ("bars.png", picture, "image/png"),
+            "payload_json": (None, msgspec.json.encode(told), "application/json"),
+            "files[0]": (_FILE, picture, "image/png"),
         }
-        return self._session.post(self._url, params=params, files=parts, timeout=timeout, allow_redirects=False)
+        return self._session.request(method, url, files=parts, timeout=self._timeout, allow_redirects=False)
 
     def _outcome(self, now: datetime, answer: requests.Response) -> Outcome:
         code = answer.status_code

@@ -6,10 +6,11 @@ shares as fractions, times ISO 8601 UTC.
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
+from actors.alerter_digest import digest_parts, listing
 from actors.alerter_outbox import Notice
 from atlas.money import readable
 
@@ -41,6 +42,16 @@ def compose(notice: Notice, account: str) -> Embed:
     repeated = " · possibly repeated" if notice.doubtful else ""
     embed["footer"] = {"text": f"ATLAS {account} · {notice.key}{repeated}"}
     embed["timestamp"] = str(notice.payload.get("at") or notice.created_at.isoformat())
+    return fit(embed)
+
+
+def compose_list(notices: Sequence[Notice], account: str) -> Embed:
+    """Return one embed that stands for many notices."""
+    title, text = listing(notices)
+    embed = _embed(title, text, BLUE, [])
+    repeated = " · possibly repeated" if any(notice.doubtful for notice in notices) else ""
+    embed["footer"] = {"text": f"ATLAS {account} · {notices[0].key} to {notices[-1].key}{repeated}"}
+    embed["timestamp"] = notices[-1].created_at.isoformat()
     return fit(embed)
 
 
@@ -102,6 +113,12 @@ def _full_continuity(notice: Notice) -> Embed:
     return _embed(title, text, color, [_field("Since", f"{since} UTC" if since else None)])
 
 
+def _digest(notice: Notice) -> Embed:
+    title, text, values, net = digest_parts(notice)
+    color = GREY if not net else GREEN if net > 0 else RED
+    return _embed(title, text, color, [_field(name, value) for name, value in values.items()])
+
+
 def _plain(notice: Notice) -> Embed:
     text = str(notice.payload.get("text") or "")
     if notice.critical:
@@ -117,6 +134,8 @@ _COMPOSERS: dict[str, Callable[[Notice], Embed]] = {
     "entry": _entry,
     "exit": _exit,
     "full_continuity": _full_continuity,
+    "daily_digest": _digest,
+    "weekly_digest": _digest,
 }
 
 
@@ -139,6 +158,12 @@ def cut(text: str, limit: int) -> str:
         return text
     kept = text.encode("utf-16-le")[: 2 * max(limit - 1, 0)].decode("utf-16-le", errors="ignore")
     return f"{kept}…" if limit > 0 else ""
+
+
+def weight(embed: Embed) -> int:
+    """Return what an embed counts for the limit over all embeds of a message."""
+    words = [embed.get("title", ""), embed.get("description", ""), embed.get("footer", {}).get("text", "")]
+    return sum(map(length, words)) + _weight(embed.get("fields", []))
 
 
 def fit(embed: Embed) -> Embed:

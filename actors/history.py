@@ -26,6 +26,7 @@ from actors.messages import (
     History,
     HistoryFailed,
     LoadHistory,
+    PastBars,
     ProductsListed,
     ReadListing,
 )
@@ -327,6 +328,7 @@ class HistoryActor(Behaviour[HistoryState]):
         frames = tuple(frame_bars(timeframe, n, load.fetched, as_of) for timeframe, n in self._closed.items())
         self.state.loads.pop(0)
         yield Send("core", History(load.symbol, as_of, frames, load.reason))
+        yield Send("journal", PastBars(load.symbol, as_of, frames))
 
 
 def _alert(name: str, now: datetime, text: str) -> Send:

@@ -23,8 +23,10 @@ from actors.messages import (
     EventBatch,
     Fatal,
     Flush,
+    Forming,
     Halt,
     OutboxReady,
+    PastBars,
     Quote,
     Resume,
     Retired,
@@ -43,7 +45,7 @@ LINGER = 0.05
 PACE = 0.01
 """Seconds between two batches of a backlog: the core needs the interpreter too."""
 DISPLAY = 1.0
-"""Seconds between two writes of quotes."""
+"""Seconds between two writes of what is for display."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0
 """Seconds between attempts to reach the database: doubled each time, up to the longest."""
 DISK_PAUSE = 1.0
@@ -101,6 +103,8 @@ class JournalState(msgspec.Struct):
     quotes: dict[str, Quote] = msgspec.field(default_factory=dict)
     letters: list[DeadLetter] = msgspec.field(default_factory=list)
     health: tuple[ActorHealth, ...] = ()
+    forming: dict[str, Forming] = msgspec.field(default_factory=dict)
+    past: dict[str, PastBars] = msgspec.field(default_factory=dict)
 
 
 class Journal(Behaviour[JournalState]):
@@ -145,7 +149,7 @@ class Journal(Behaviour[JournalState]):
                 return self._events(now, events, number, at)
             case Event():
                 return self._events(now, (message,), None, now)
-            case Quote() | HealthSeen():
+            case Quote() | Forming() | PastBars() | HealthSeen():
                 return self._display(message)
             case DeadLetter(to=to, reason=reason, traceback=poisoned):
                 self.state.letters = [*self.state.letters, message][-LETTERS:]
@@ -186,7 +190,7 @@ class Journal(Behaviour[JournalState]):
             if isinstance(message, Event):
                 events.append(message)
             else:
-                # A quote, for display, sent within an input.
+                # For display, sent within an input.
                 effects += self.receive(now, message)
         if events:
             self.state.pending.append(batch_of(events, input=number, at=at))
@@ -197,11 +201,16 @@ class Journal(Behaviour[JournalState]):
         at_once = self._count() >= BATCH and self.state.disk is None
         return [*effects, *(self._write(now) if at_once else self._armed())]
 
-    def _display(self, message: Quote | HealthSeen) -> list[Effect]:
-        if isinstance(message, Quote):
-            self.state.quotes[message.symbol] = message
-        else:
-            self.state.health = message.actors
+    def _display(self, message: Quote | Forming | PastBars | HealthSeen) -> list[Effect]:
+        match message:
+            case Quote():
+                self.state.quotes[message.symbol] = message
+            case Forming():
+                self.state.forming[message.symbol] = message
+            case PastBars():
+                self.state.past[message.symbol] = message
+            case HealthSeen():
+                self.state.health = message.actors
         if self.state.display_armed:
             return []
         self.state.display_armed = True
@@ -218,8 +227,11 @@ class Journal(Behaviour[JournalState]):
 
     def _extras(self, display: bool = True) -> Extras:
         state = self.state
-        shown = Extras(tuple(state.quotes.values()), (), state.health) if display else NOTHING
-        return Extras(shown.quotes, tuple(state.letters), shown.health)
+        letters = tuple(state.letters)
+        if not display:
+            return Extras(letters=letters)
+        shown = (tuple(told.values()) for told in (state.forming, state.past))
+        return Extras(tuple(state.quotes.values()), letters, state.health, *shown)
 
     # ── writing ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -260,8 +272,8 @@ class Journal(Behaviour[JournalState]):
         """Forget what is safe now; return the effects of a disk that takes writes again."""
         del self.state.pending[: len(batches)]
         del self.state.letters[: len(extras.letters)]
-        if extras.quotes or extras.health:
-            self.state.quotes, self.state.health = {}, ()
+        if extras.quotes or extras.health or extras.forming or extras.past:
+            self.state.quotes, self.state.health, self.state.forming, self.state.past = {}, (), {}, {}
         numbers = [batch.input for batch in batches if batch.input is not None]
         self.state.committed = max([self.state.committed, *numbers]) if self.state.pending else self.state.seen
         if self.state.disk is None:

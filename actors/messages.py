@@ -17,6 +17,8 @@ from atlas.market.guess import Guess
 from atlas.market.product import Product
 from atlas.money.book import AccountState, Fill, Leg, Order, Position
 from atlas.money.depth import Book
+from atlas.money.entry import Check
+from atlas.money.sizing import Size
 from atlas.rules import Rules
 from atlas.strat.context import Context
 from atlas.strat.continuity import Turn
@@ -205,6 +207,16 @@ class FeedUp(Message, frozen=True):
     without: tuple[str, ...] = ()
 
 
+class Leased(Message, frozen=True):
+    """The products this shard may enter from now on; of others' triggers nothing is entered.
+
+    `entered` are setups that other shards of the group have entered → the end of their entry bar.
+    """
+
+    products: tuple[str, ...]
+    entered: dict[str, datetime] = {}
+
+
 class FeedDown(Message, frozen=True):
     """The socket is gone or not to be trusted; entries are halted until it is up and repaired."""
 
@@ -233,6 +245,42 @@ class Quote(Message, frozen=True):
     price: Decimal
     bid: Decimal | None = None
     ask: Decimal | None = None
+
+
+class FrameNow(msgspec.Struct, frozen=True, array_like=True):
+    """The current period of one timeframe, [open_time, close_time), as its scanner sees it.
+
+    `bar` is the forming bar, None while the period has no trade. `prior_high` and `prior_low` are those of the last
+    closed bar, None if there is none. `known`: the data reach back to the period's open.
+    """
+
+    timeframe: str
+    open_time: datetime
+    close_time: datetime
+    bar: Bar | None
+    prior_high: Decimal | None
+    prior_low: Decimal | None
+    known: bool
+
+
+class Forming(Message, frozen=True):
+    """Display only, latest wins: the current period of every timeframe of one product, shortest first.
+
+    They stand so at market time `at`; `mode` is how continuity is read off them.
+    """
+
+    symbol: str
+    at: datetime
+    mode: str
+    frames: tuple[FrameNow, ...]
+
+
+class PastBars(Message, frozen=True):
+    """Display only, latest wins: the bars of one product as last had from REST, `as_of` exchange time."""
+
+    symbol: str
+    as_of: datetime
+    frames: tuple[FrameBars, ...]
 
 
 # ── signals ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -543,11 +591,12 @@ class EntryTriggered(Event, frozen=True):
 
 
 class Judged(Event, frozen=True):
-    """A trigger goes through the gates now: what they look at and no other event tells, for the audit.
+    """A trigger went through the gates: what they looked at and no other event tells, and what each measured.
 
     `product` is the one executed, `reference` its price with bid and ask as of it, `ratio` executed ÷ signal price
     (None: one product). `marks` are the last prices of what is open, `equity`, `available` and `base` (of the daily
-    loss limit) the account in USD as the gates saw it.
+    loss limit) the account in USD as the gates saw it. `checks` are the gates it passed, and the one it failed at, in
+    order; `size` every step of the sizing, None if it failed before. Early versions told neither.
     """
 
     setup_id: str
@@ -561,6 +610,8 @@ class Judged(Event, frozen=True):
     available: Decimal
     base: Decimal
     ratio: Decimal | None = None
+    checks: tuple[Check, ...] = ()
+    size: Size | None = None
 
     @property
     def key(self) -> str:
@@ -1079,11 +1130,12 @@ class DeadLetter(Message, frozen=True):
 
 Input = Union[  # noqa: UP007  msgspec builds its decoder from a Union of classes
     Trades, Missed, Depth, MarketTime, History, HistoryFailed, ExchangeCandles, Gap, Snapshot, FeedUp, FeedDown,
-    ProductsListed, Halt, Resume, Flatten, ClosePosition,
+    ProductsListed, Halt, Resume, Flatten, ClosePosition, Leased,
 ]  # fmt: skip
 AnyMessage = Union[  # noqa: UP007  as above
-    Input, Traded, SettlingBegun, SettlingEnded, LoadHistory, ReadListing, WatchPrices, ConfirmBars, Quote, BarClosed,
-    BarConfirmed, BarContradicted, HoleFound, HoleRepaired, SetupsRevised, LateTrade, SetupsReplaced,
+    Input, Traded, SettlingBegun, SettlingEnded, LoadHistory, ReadListing, WatchPrices, ConfirmBars, Quote, Forming,
+    PastBars, BarClosed, BarConfirmed, BarContradicted, HoleFound, HoleRepaired, SetupsRevised, LateTrade,
+    SetupsReplaced,
     DataVerified, PeriodEnded, FundingDue, DayDue, WindowDue, ExitDue, HoldDue, MeasureContinuity, ContinuityMeasured,
     ContinuityFlipped, ContinuityHeld,
     EntryTriggered, Rejected, Invalidated, PlaceOrder, CancelOrder, MoveOrder, Remargin, OrderAccepted, OrderRejected,

@@ -29,6 +29,7 @@ from actors.messages import (
     Flatten,
     FundingPaid,
     Halt,
+    Leased,
     MarketTime,
     Message,
     OrderCancelled,
@@ -48,7 +49,7 @@ from actors.messages import (
     WindowDue,
 )
 from actors.risk_monitor_account import DAILY_LOSS, available_now, begin_day, equity_now, watch_loss
-from actors.risk_monitor_halts import halt, lift
+from actors.risk_monitor_halts import halt, halts_for, lift
 from actors.risk_monitor_orders import after_exit, entry_order, leave, opened, rejected
 from actors.risk_monitor_signal import entry_price, executed_products
 from actors.risk_monitor_state import Entering, Managed, RiskState
@@ -149,6 +150,10 @@ class RiskMonitor(Behaviour[RiskState]):
                 return commands.obey_resume(self.state, now, message)
             case Flatten(command_id=command_id):
                 return commands.obey_flatten(self.state, now, command_id)
+            case Leased(products=products, entered=entered):
+                self.state.leased = products
+                self.state.decided |= entered
+                return ()
             case ClosePosition(position_id=position_id, command_id=command_id):
                 return commands.obey_close(self.state, now, position_id, command_id)
             case _:
@@ -315,7 +320,7 @@ class RiskMonitor(Behaviour[RiskState]):
             verified=trigger.verified,
             missed=trigger.missed,
             already_triggered=False,
-            halts=dict(state.halts),
+            halts=halts_for(state, executed),
             daily_loss_hit=DAILY_LOSS in state.halts,
             day_start_equity=base,
             continuity=trigger.at_trigger,
@@ -326,8 +331,9 @@ class RiskMonitor(Behaviour[RiskState]):
             rules=self._rules,
             left=state.left.get(executed),
         )
-        yield Send("journal", judged(context, state.last))
-        outcome = judge(context).outcome
+        verdict = judge(context)
+        yield Send("journal", judged(context, verdict, state.last))
+        outcome = verdict.outcome
         if not isinstance(outcome, Approval):
             yield Send("journal", rejected(trigger, now, outcome.gate, outcome.value, outcome.threshold))
             return

@@ -61,6 +61,7 @@ class RiskState(msgspec.Struct):
     happened while ATLAS was down as long as that is being settled, `settled` is how far it has come. `left` is when the
     last position of each product was closed. `told` are the trades REST has told of while the feed was down,
     `watching` says that it is asked to. `unsettled` is what was held over a restart until that time is settled.
+    `leased` are the products this shard may enter, None where there are no shards.
     """
 
     account: AccountState = EMPTY
@@ -88,6 +89,7 @@ class RiskState(msgspec.Struct):
     unsettled: Unsettled | None = None
     watching: bool = False
     left: dict[str, datetime] = {}
+    leased: tuple[str, ...] | None = None
 
     @property
     def priced(self) -> bool:

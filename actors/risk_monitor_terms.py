@@ -9,7 +9,7 @@ import msgspec
 
 from actors.messages import Judged, TermsSet
 from atlas.market.product import Product
-from atlas.money.entry import EntryContext
+from atlas.money.entry import EntryContext, Verdict
 from atlas.rules import Rules
 
 
@@ -20,8 +20,8 @@ def terms_set(rules: Rules, products: Iterable[Product], at: datetime, *, starte
     return TermsSet(at, deciding, listed, rules.fingerprint(), digest, started)
 
 
-def judged(context: EntryContext, last: Mapping[str, Decimal]) -> Judged:
-    """Return what the gates are about to look at; `last` are the last prices by product."""
+def judged(context: EntryContext, verdict: Verdict, last: Mapping[str, Decimal]) -> Judged:
+    """Return what the gates looked at and measured; `last` are the last prices by product."""
     held = sorted({position.symbol for position in context.positions})
     return Judged(
         setup_id=context.setup.id,
@@ -35,4 +35,6 @@ def judged(context: EntryContext, last: Mapping[str, Decimal]) -> Judged:
         available=context.available,
         base=context.day_start_equity,
         ratio=context.ratio,
+        checks=verdict.checks,
+        size=verdict.size,
     )

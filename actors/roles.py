@@ -16,6 +16,7 @@ from actors.runtime.behaviour import Behaviour, Role
 from actors.runtime.policy import Policy
 from actors.scanner import Scanner
 from actors.scanner_frames import Remembered, ScannerState
+from actors.scanner_shown import ShownScanner
 from atlas.market.funding_file import FundingFile
 from atlas.rules import Rules
 
@@ -50,13 +51,15 @@ def core_roles(
     *,
     confirms: bool = True,
     records: bool = True,
+    shows: bool = False,
     rates: Mapping[str, FundingFile] | None = None,
 ) -> list[Role[Any]]:
     """Return the core's roles in the order they start: broker, risk monitor, entry monitor, scanners.
 
     `confirms`: closed bars are held against the exchange's own candles, which a file does not have; nor can a kill lose
     what a replay of one has seen of an open position. `records` False: scanners leave out what is recorded and decides
-    nothing. `rates` are funding rates of the past, by product.
+    nothing. `shows`: scanners tell the display how the current periods stand. `rates` are funding rates of the past, by
+    product.
     """
     states = states or CoreStates()
     rules, version = decider.rules, decider.version
@@ -75,18 +78,26 @@ def core_roles(
         Role(name=BROKER, make=broker, state=states.broker, policy=MONEY_POLICY),
         Role(name=RISK, make=risk, state=states.risk, policy=MONEY_POLICY),
         Role(name=ENTRY, make=entry, state=states.entry, policy=ENTRY_POLICY, tail=ENTRY_TAIL),
-        *_scanners(rules, decider.symbols, states.remembered, confirms=confirms, records=records),
+        *_scanners(rules, decider.symbols, states.remembered, confirms=confirms, records=records, shows=shows),
     ]
 
 
 def _scanners(
-    rules: Rules, symbols: Iterable[str], remembered: Mapping[str, Remembered], *, confirms: bool, records: bool
+    rules: Rules,
+    symbols: Iterable[str],
+    remembered: Mapping[str, Remembered],
+    *,
+    confirms: bool,
+    records: bool,
+    shows: bool,
 ) -> list[Role[Any]]:
+    kind = ShownScanner if shows else Scanner
+
     def role(symbol: str) -> Role[ScannerState]:
         signals = symbol not in rules.signal_products
 
         def make(state: ScannerState) -> Behaviour[ScannerState]:
-            return Scanner(
+            return kind(
                 symbol, rules.strat, state, signals=signals, alerts=rules.alerts, confirms=confirms, records=records
             )
 

@@ -18,6 +18,7 @@ from actors.messages import (
     Halt,
     History,
     HistoryFailed,
+    Leased,
     MarketTime,
     Message,
     Missed,
@@ -93,7 +94,7 @@ def route(message: Message | Broken | Reached | Quiet | Turn | Onward) -> Iterat
             yield Step(None, RISK, message)
             for product in products:
                 yield Step(None, SCANNER + product.id, ProductsListed((product,)))
-        case Halt() | Resume() | Flatten() | ClosePosition():
+        case Halt() | Resume() | Flatten() | ClosePosition() | Leased():
             yield Step(None, RISK, message)
         case _:
             raise TypeError(f"{type(message).__name__} is no input of the core")

@@ -25,6 +25,7 @@ from actors.journal import HealthSeen, Journal, JournalState
 from actors.messages import (
     Alert,
     Flush,
+    Leased,
     MarketTime,
     ProductsListed,
     decode,
@@ -45,6 +46,7 @@ from actors.runtime.threads import OwnThread, utc_now
 from actors.runtime.watch import Child
 from actors.signs import Signs
 from actors.system_commands import CommandLine
+from actors.system_shard import Shard
 from actors.system_states import beginning
 from actors.system_upkeep import Upkeep
 from atlas import __version__
@@ -57,6 +59,7 @@ from atlas.market.signal_pairs import verify
 from atlas.supervision import Notify
 from db.embedded import EmbeddedServer
 from db.engine import connect, session
+from db.leases import Leases
 from db.lock import AccountLock, Holder
 from db.migrate import require_current
 from db.repositories import daemon, market
@@ -150,7 +153,7 @@ class System:
         recorder = Recorder(places.recording, Codec(encode=encode, decode=decode), utc_now)
         urgent = Urgent()
         store = Store(
-            Writer(engine, self._account, lock.fence), spool, sync=recorder.sync, renew=lock.renew, urgent=urgent
+            Writer(engine, self._account, lock.fence, settings.shard.group), spool, sync=recorder.sync, renew=lock.renew, urgent=urgent
         )
         store.recover()
         with session(starting := connect(places.database_url)) as connection:
@@ -163,12 +166,15 @@ class System:
         self._describe(decider)
 
         core = Core(route, post, recorder, number=number, market_time=begins.market_time or first.at)
-        for role in core_roles(decider, begins.states):
+        for role in core_roles(decider, begins.states, shows=True):
             core.add(role)
         # Without REST there are no candles: the feed's trades watch what is open, and what was missed comes late.
         down = begins.downtime(settings.exchange.watched, late=first.at is None)
         address = CoreAddress(core, settings.exchange.watched, settles=down is not None)
         post.bind("core", address)
+        shard = self._shard(post)
+        if shard is not None:
+            core.put(Leased(()))
         if first.at is None:
             core.put(ProductsListed(first.products))
         elif down is None:
@@ -186,6 +192,7 @@ class System:
             OwnThread(_journal_role(store), post),
             OwnThread(alerter_role(settings, Outbox(engine, self._account, urgent), random.random), post),
             core,
+            *(shard.children() if shard is not None else ()),
             OwnThread(history_role(settings, self._rest, keep, first.before, random.random, down), post),
             OwnThread(rest_prices_role(settings, self._rest), post),
             HistoryGate(address, waits=first.at is not None),
@@ -207,9 +214,25 @@ class System:
             raise
         finally:
             self._stop(supervisor, post, started)
+            if shard is not None:
+                shard.release()
             store.close()
             engine.dispose()
         return self._code
+
+    def _shard(self, post: Post) -> Shard | None:
+        """Return this daemon's part of a group, None where it shares with nobody."""
+        settings = self._settings
+        if not settings.shard.group:
+            return None
+        leases = Leases(
+            self._places.database_url,
+            settings.shard.group,
+            self._account,
+            settings.exchange.products,
+            settings.shard.prefer,
+        )
+        return Shard(leases, post)
 
     def _stop(self, supervisor: Supervisor, post: Post, started: datetime) -> None:
         """Tell the owner, then stop all in reverse within one shared deadline."""

@@ -146,6 +146,17 @@ class UpkeepSettings(_Section):
     ping_seconds: float = 60.0
 
 
+class ShardSettings(_Section):
+    """Several daemons that share their products on one database, each an account of its own (docs/operations.md).
+
+    `group` names them all (empty: this daemon shares with nobody). `prefer` are the products this one takes at once
+    (empty: all); the others of exchange.products it enters only while nobody else does.
+    """
+
+    group: str = ""
+    prefer: tuple[str, ...] = ()
+
+
 class CoinbaseSettings(_Section):
     """API key and secret; market data needs neither."""
 
@@ -193,6 +204,7 @@ class Settings(BaseSettings):
     recorder: RecorderSettings = RecorderSettings()
     upkeep: UpkeepSettings = UpkeepSettings()
     coinbase: CoinbaseSettings = CoinbaseSettings()
+    shard: ShardSettings = ShardSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -386,6 +398,7 @@ def _check_outside(settings: Settings) -> None:
             f"`exchange.products` = {list(exchange.products)} is wrong: name at least one, e.g. BIP-20DEC30-CDE"
         )
     _check_signal_products(exchange)
+    _check_shard(settings.shard, exchange)
     if settings.rules().fills.model == "depth" and len(exchange.products) > MOST_BOOKS:
         raise ConfigurationError(
             f"`fills.model` = 'depth' is wrong for {len(exchange.products)} products: the exchange gives order books "
@@ -416,6 +429,19 @@ def _check_outside(settings: Settings) -> None:
         raise ConfigurationError("`upkeep.ping_url` = (hidden) is wrong: https://host/…, or nothing")
     if exchange.expiry_days < 0:
         raise ConfigurationError(f"`exchange.expiry_days` = {exchange.expiry_days} is wrong: 0 or more")
+
+
+def _check_shard(shard: ShardSettings, exchange: ExchangeSettings) -> None:
+    """Refuse a preference that nothing follows from. Raises ConfigurationError."""
+    if shard.prefer and not shard.group:
+        raise ConfigurationError(
+            f"`shard.prefer` = {list(shard.prefer)} is wrong without `shard.group`: name the group the shards share"
+        )
+    if strange := [product for product in shard.prefer if product not in exchange.products]:
+        raise ConfigurationError(
+            f"`shard.prefer`: {', '.join(strange)} is not among exchange.products {list(exchange.products)}: list there "
+            "all the products of the group"
+        )
 
 
 def _check_signal_products(exchange: ExchangeSettings) -> None:

@@ -10,6 +10,7 @@
     ├── InternalError           exit 70  a fault of ATLAS itself: report it
     ├── TemporaryError          exit 75  try again later
     │   └── AlreadyRunning               another daemon holds this account
+    │       └── SetupTaken               another shard has entered this setup
     ├── CredentialError         exit 77  a key or password is missing or refused
     └── ConfigurationError      exit 78  the configuration is wrong: mend it
         ├── UnknownProduct               the product is not in the exchange's listing
@@ -75,6 +76,10 @@ class TemporaryError(AtlasError):
 
 class AlreadyRunning(TemporaryError):
     """Another daemon holds this account."""
+
+
+class SetupTaken(AlreadyRunning):
+    """Another shard of the group has entered this setup."""
 
 
 class CredentialError(AtlasError):

@@ -284,9 +284,9 @@ def judge(context: EntryContext) -> Verdict:
         checks.append(Check(gate, "off" if off else "passed" if passed else "failed", value, threshold))
         return not (passed or off)
 
-    def verdict(outcome: Approval | None = None) -> Verdict:
+    def verdict(sized: Size | None = None, outcome: Approval | None = None) -> Verdict:
         failed = checks[-1]
-        return Verdict(outcome or Rejection(failed.gate, failed.value, failed.threshold), tuple(checks))
+        return Verdict(outcome or Rejection(failed.gate, failed.value, failed.threshold), tuple(checks), sized)
 
     for gate, of_the_market in MARKET_GATES.items():
         if rejects(gate, of_the_market(entry)):
@@ -309,8 +309,9 @@ def judge(context: EntryContext) -> Verdict:
     )
     for gate, of_the_account in ACCOUNT_GATES.items():
         if rejects(gate, of_the_account(entry, sized)):
-            return verdict()
+            return verdict(sized)
     return verdict(
+        sized,
         Approval(
             contracts=sized.contracts,
             multiplier=sized.multiplier,
@@ -327,5 +328,5 @@ def judge(context: EntryContext) -> Verdict:
             size=sized,
             closes=tuple(position.id for position in context.flipped),
             ratio=None if setup.symbol == product.id else ratio,
-        )
+        ),
     )

@@ -13,6 +13,7 @@ from sqlalchemy import URL, Connection, text
 import migrations
 from atlas.errors import ConfigurationError, MigrationPending
 from db.engine import connect, name_of, reported
+from db.reader import let_read
 
 LOCK = 0x41544C41_53444200
 """Advisory lock held while migrating, so that two upgrades take turns."""
@@ -23,6 +24,7 @@ def upgrade(url: str | URL, revision: str = "head") -> None:
     with _locked(url) as connection:
         _refuse_newer(connection, url)
         alembic.command.upgrade(config(connection), revision)
+        let_read(connection)
 
 
 def downgrade(url: str | URL, revision: str) -> None:

@@ -2,8 +2,10 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from actors.messages import Alert
+from atlas.errors import SetupTaken
 from db.batch import Batch
 from db.notices import alert_notice
 from db.spool import Spool
@@ -78,11 +80,25 @@ class Store:
                 _log.error("spooled under fence %d, overtaken by a later daemon: kept in %s", spooled.fence, aside)
                 refused += [entry.id for batch in spooled.batches for entry in batch.entries]
             else:
-                written = self._writer.write(spooled.batches, decided_under=spooled.fence)
+                try:
+                    written = self._writer.write(spooled.batches, decided_under=spooled.fence)
+                except SetupTaken as error:
+                    # What followed from that entry is not to be believed either; what is open is settled from candles.
+                    _log.error("%s: that and what was spooled after it is kept in %s", error, self._refuse_all())
+                    break
                 events, notices = events + written.events, notices + written.notices
                 refused += written.refused
             self._spool.drained(position)
         return Written(events, notices, tuple(refused))
+
+    def _refuse_all(self) -> Path:
+        """Set aside all that is in the spool; return the file of the last."""
+        aside = Path()
+        while (oldest := self._spool.peek()) is not None:
+            spooled, position = oldest
+            aside = self._spool.refuse(spooled)
+            self._spool.drained(position)
+        return aside
 
     def recover(self) -> Written:
         """Drain what an earlier process left, before anything is rebuilt from the database. Raises as `drain`."""

@@ -9,15 +9,16 @@ import msgspec
 from sqlalchemy import Connection, Engine, bindparam, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
-from actors.messages import Alert, DeadLetter, Quote
+from actors.messages import Alert, DeadLetter, Forming, PastBars, Quote
 from atlas.errors import AlreadyRunning, DatabaseError
 from db.batch import Batch, Entry, batch_of
 from db.engine import name_of
+from db.claims import claim
 from db.faults import first_line, verdict
-from db.models import AccountRow, DeadLetterRow, EventRow, QuoteRow
-from db.projections import project
+from db.models import AccountRow, DeadLetterRow, EventRow
+from db.projections import project, shown
 from db.projections.operation import NOTICES
-from db.projections.row import Row, grouped, replaced
+from db.projections.row import Row, grouped
 from db.repositories.daemon import Health, save_health
 
 ATTEMPTS = 5
@@ -35,20 +36,18 @@ _fence = (
     # Makes a new daemon's increment wait for this transaction, and this transaction see it if it came first.
     .with_for_update(key_share=True)
 )
-_quote = insert(QuoteRow)
-_quote = _quote.on_conflict_do_update(
-    index_elements=["symbol"], set_=replaced(_quote), where=QuoteRow.at <= _quote.excluded.at
-)
 _letter = insert(DeadLetterRow).values(at=func.now())
 _notify = text("SELECT pg_notify(:channel, :account)")
 
 
 class Extras(msgspec.Struct, frozen=True):
-    """What goes along with a transaction and is not an event: the newest quotes, dead letters, the actors' health."""
+    """What goes along with a transaction and is not an event: what is for display, and dead letters."""
 
     quotes: tuple[Quote, ...] = ()
     letters: tuple[DeadLetter, ...] = ()
     health: tuple[Health, ...] = ()
+    forming: tuple[Forming, ...] = ()
+    past: tuple[PastBars, ...] = ()
 
 
 NOTHING = Extras()
@@ -65,9 +64,10 @@ class Written(msgspec.Struct, frozen=True):
 class Writer:
     """Writes for one account under one fence number; used by the journal's thread only."""
 
-    def __init__(self, engine: Engine, account: str, fence: int) -> None:
-        """`fence` is the number the account's lock gave this daemon."""
+    def __init__(self, engine: Engine, account: str, fence: int, group: str = "") -> None:
+        """`fence` is the number the account's lock gave this daemon; `group` is that of its shards, if there are any."""
         self.account = account
+        self._group = group
         self.fence = fence
         self._engine = engine
 
@@ -76,7 +76,8 @@ class Writer:
 
         `decided_under` is the fence of the daemon that decided them, if that was an earlier one (a spool). Events that
         the database refuses become dead letters with an alert, and the rest is written. Raises DatabaseError if the
-        database is away, AlreadyRunning if another daemon has taken the account; in both cases nothing was written.
+        database is away, AlreadyRunning if another daemon has taken the account, SetupTaken if another shard has
+        entered a setup entered here; then nothing was written.
         """
         stamp = self.fence if decided_under is None else decided_under
         for _ in range(ATTEMPTS):
@@ -126,6 +127,8 @@ class Writer:
                             new = self._insert(connection, [Batch(batch.input, batch.at, (entry,))], stamp)
                             rows = [row for one in new for row in project(self.account, one.event())]
                             _execute(connection, rows)
+                    except AlreadyRunning:
+                        raise
                     except Exception as error:
                         if verdict(error) != "poison":
                             raise self._away(error) from error
@@ -154,7 +157,7 @@ class Writer:
             )
 
     def _insert(self, connection: Connection, batches: Sequence[Batch], stamp: int) -> list[Entry]:
-        """Append the events that are not there yet; return them in order, each once."""
+        """Append the events that are not there yet, and claim what they enter; return them in order, each once."""
         entries: dict[str, Entry] = {}
         rows: list[dict[str, Any]] = []
         for batch in batches:
@@ -164,7 +167,10 @@ class Writer:
         if not rows:
             return []
         inserted = set(connection.execute(_events, rows).scalars())
-        return [entry for entry in entries.values() if entry.id in inserted]
+        new = [entry for entry in entries.values() if entry.id in inserted]
+        if self._group:
+            claim(connection, self._group, self.account, [entry.event() for entry in new])
+        return new
 
     def _event_row(self, batch: Batch, entry: Entry, stamp: int) -> dict[str, Any]:
         return {
@@ -178,7 +184,9 @@ class Writer:
         }
 
     def _finish(self, connection: Connection, extras: Extras) -> None:
-        rows: list[Row] = [Row(_quote, msgspec.structs.asdict(quote), ("quotes",)) for quote in extras.quotes]
+        rows = [shown.quoted(quote) for quote in extras.quotes]
+        rows += [row for told in extras.past for row in shown.past(told)]
+        rows += [row for told in extras.forming for row in shown.forming(told)]
         rows += [Row(_letter, self._letter_row(letter), ("letters",)) for letter in extras.letters]
         _execute(connection, rows)
         save_health(connection, self.account, extras.health)

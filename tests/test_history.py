@@ -21,7 +21,7 @@ from actors.history import (
     requests,
 )
 from actors.history_missed import Downtime
-from actors.messages import Alert, History, HistoryFailed, LoadHistory, Missed, ProductsListed
+from actors.messages import Alert, History, HistoryFailed, LoadHistory, Missed, PastBars, ProductsListed
 from actors.runtime.behaviour import AfterWall, Effect, Role, Send
 from actors.runtime.post import Post, Sink
 from actors.runtime.threads import OwnThread
@@ -60,6 +60,7 @@ class Desk:
 
         self.actor = HistoryActor(products, closed, connect, jitter=lambda: 1.0, **more)
         self.heard: list[Any] = []
+        self.shown: list[PastBars] = []
         self.timers: list[AfterWall] = []
 
     def carry(self, effects: Iterator[Effect]) -> None:
@@ -71,6 +72,8 @@ class Desk:
                 self.timers.append(effect)
             elif isinstance(effect, Send) and effect.to == "history":
                 waiting.extend(self.actor.receive(START, effect.message))
+            elif isinstance(effect, Send) and isinstance(effect.message, PastBars):
+                self.shown.append(effect.message)
             elif isinstance(effect, Send):
                 self.heard.append((effect.to, effect.message))
 
@@ -113,6 +116,14 @@ def test_at_the_start_products_are_listed_and_every_product_is_loaded(local: Loc
     assert [(product.id, product.as_of) for product in products] == [(BTC, START), (BIP, START)]
     assert kept == [products]
     assert [(history.symbol, history.reason) for history in made.of(History)] == [(BTC, "start"), (BIP, "start")]
+
+
+def test_the_display_is_shown_the_bars_that_the_scanner_gets(local: LocalExchange) -> None:
+    with desk(local.rest_url, {"1h": 5, "1w": 2}, (BTC, BIP)) as made:
+        made.start()
+    shown = [(told.symbol, told.as_of, told.frames) for told in made.shown]
+    assert shown == [(told.symbol, told.as_of, told.frames) for told in made.of(History)]
+    assert [len(told.frames[0].closed) for told in made.shown] == [5, 5]
 
 
 def test_the_listing_is_read_again_when_the_schedule_says_by_the_exchanges_clock(local: LocalExchange) -> None:
@@ -353,6 +364,7 @@ def test_after_a_crash_the_next_step_is_taken_and_the_crashed_one_counts_for_not
 def test_on_its_own_thread_it_loads_answers_and_stops(local: LocalExchange) -> None:
     post, core = Post(), Sink()
     post.bind("core", core)
+    post.bind("journal", Sink())
 
     def make(state: HistoryState) -> HistoryActor:
         return HistoryActor(

@@ -33,12 +33,12 @@ MEETING_PLACES = ("actors.messages", "actors.route", "actors.runtime")
 COMPOSERS = (
     "actors", "actors.system", "actors.system_states", "actors.system_upkeep", "actors.roles", "actors.outer_roles",
     "actors.past_market", "actors.past_levels", "actors.past_walk", "actors.past_walks", "actors.past_outcome",
-    "actors.night_compare",
+    "actors.night_compare", "actors.system_shard",
 )  # fmt: skip
 """What puts behaviours together; `roles` is the part of the system that replay shares."""
 KNOW_THE_DATABASE = (
     "actors.journal", "actors.system", "actors.system_states", "actors.system_commands", "actors.system_upkeep",
-    "actors.night_compare",
+    "actors.system_shard", "actors.night_compare",
 )  # fmt: skip
 CLOCK_READERS = ("atlas.exchange", "atlas.cli", "actors.runtime")
 DRAWERS_OF_LOTS = (*CLOCK_READERS, "actors.system")

@@ -6,14 +6,16 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 import msgspec
-from flask import Flask, Response, abort, jsonify, render_template, request
+from flask import Flask, Response, abort, request
 from sqlalchemy.exc import DBAPIError
 from werkzeug.exceptions import HTTPException
 
 from atlas import __version__
 from db.engine import connect, name_of, reason_of
-from web import formats, health, panel
+from web import formats, health, pages, stream
 from web.broadcast import Broadcast, follow_database
+from web.panel import PAGES
+from web.problems import problem
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +61,8 @@ def create_app(config: PanelConfig) -> Flask:
     reading = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     broadcast = Broadcast(config.viewers, lambda heard, closing: follow_database(engine, heard, closing))
     formats.register(app)
-    app.register_blueprint(panel.blueprint(reading, config.account, config.clock, broadcast))
+    app.register_blueprint(pages.blueprint(PAGES, reading, config.account, config.clock))
+    app.register_blueprint(stream.blueprint(broadcast))
     app.register_blueprint(health.blueprint(reading, config.account, config.clock))
     app.extensions["broadcast"] = broadcast
     app.extensions["engine"] = engine
@@ -87,27 +90,19 @@ def _add_headers(response: Response) -> Response:
     return response
 
 
-def _database_failed(error: DBAPIError, database: str) -> tuple[Response, int]:
+def _database_failed(error: DBAPIError, database: str) -> Response:
     said = reason_of(error)
     logger.warning("%s: %s: %s", request.path, database, said)
     state = getattr(error.orig, "sqlstate", None)
     remedy = "Run `atlas db upgrade`." if state in _OTHER_SCHEMA else "The page tries again by itself."
-    return _problem(503, f"{database}: {said}", remedy), 503
+    return problem(503, f"{database}: {said}", remedy)
 
 
-def _refused(error: HTTPException) -> tuple[Response, int]:
-    code = error.code or 500
-    return _problem(code, error.description or error.name, ""), code
+def _refused(error: HTTPException) -> Response:
+    return problem(error.code or 500, error.description or error.name, getattr(error, "remedy", ""))
 
 
-def _failed(error: Exception) -> tuple[Response, int]:
+def _failed(error: Exception) -> Response:
     logger.exception("%s failed", request.path)
     reason = f"The panel failed: {type(error).__name__}: {error}"
-    return _problem(500, reason, "The panel's log has the whole story."), 500
-
-
-def _problem(code: int, reason: str, remedy: str) -> Response:
-    """Say what is wrong: JSON to programs, a page to people; the status is never 200 (lesson 105)."""
-    if request.path.startswith("/api/") or request.path in ("/content", "/stream", "/readyz", "/healthz"):
-        return jsonify({"error": reason, "remedy": remedy})
-    return Response(render_template("problem.html", code=code, reason=reason, remedy=remedy), mimetype="text/html")
+    return problem(500, reason, "The panel's log has the whole story.")

@@ -1,10 +1,6 @@
-"""The overview: one function makes what the page shows and what `/api/v1/overview` answers.
+"""The overview: what ATLAS holds, waits for and did. Definitions: trading.md "Account" and "Metrics"."""
 
-Keys are stable. Money, prices, shares (0.02 = 2 %) and R are Decimals as strings, times ISO 8601 UTC, durations
-seconds; what cannot be known is null, never 0. Definitions: trading.md "Account" and "Metrics".
-"""
-
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -14,7 +10,9 @@ from atlas.market.completeness import TRADABLE
 from db.repositories import completeness, night_audit
 from db.verdict import feed_state, verdict
 from web import queries
+from web.pages import Arguments, Page, Shown
 from web.position import LivePosition, live_position
+from web.values import iso, rounded, text
 
 TRADES = 12
 SETUPS = 24
@@ -51,21 +49,6 @@ def overview(connection: Connection, account: str | None, now: datetime) -> Sect
         "setups_waiting": waiting,
         "actors": [_actor(actor) for actor in actors],
     }
-
-
-def iso(at: datetime | None) -> str | None:
-    """Return the time as ISO 8601 UTC to the second, with a Z."""
-    return None if at is None else at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def text(value: Decimal | None) -> str | None:
-    """Return the exact value without exponent."""
-    return None if value is None else f"{value:f}"
-
-
-def rounded(value: Decimal | None, places: int) -> str | None:
-    """Return a computed value at a fixed number of places."""
-    return None if value is None else f"{value:z.{places}f}"
 
 
 def _account(row: Row[Any], positions: list[LivePosition]) -> Section:
@@ -236,3 +219,10 @@ def _daemon(row: Row[Any] | None, halts: dict[str, str]) -> Section | None:
         "market_time": iso(row.market_time),
         "beat_at": iso(row.beat_at),
     }
+
+
+def _section(connection: Connection, shown: Shown, arguments: Arguments) -> Section:
+    return overview(connection, shown.account, shown.now)
+
+
+PAGE = Page(name="overview", title="Overview", path="/", section=_section, answer=dict)

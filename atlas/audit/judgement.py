@@ -13,8 +13,9 @@ from atlas.audit.difference import Findings
 from atlas.market.product import Product
 from atlas.money.account import available, equity
 from atlas.money.book import AccountState, Position
-from atlas.money.entry import Approval, EntryContext, PendingEntry, Rejection, pending_entry
+from atlas.money.entry import Approval, Check, EntryContext, PendingEntry, Rejection, pending_entry
 from atlas.money.profit import unrealised
+from atlas.money.sizing import Size
 from atlas.risk import judge
 from atlas.rules import Rules
 from atlas.strat.setup import ContinuityReading, Setup
@@ -35,7 +36,10 @@ class Trigger(msgspec.Struct, frozen=True):
 
 
 class Moment(msgspec.Struct, frozen=True):
-    """What was known when a trigger went through the gates; `marks` are last prices of what was open."""
+    """What was known when a trigger went through the gates, and what they told; `marks` are last prices of what was open.
+
+    `checks` is empty where a version wrote it that did not tell them.
+    """
 
     at: datetime
     product: str
@@ -47,6 +51,8 @@ class Moment(msgspec.Struct, frozen=True):
     equity: Decimal
     available: Decimal
     base: Decimal
+    checks: tuple[Check, ...] = ()
+    size: Size | None = None
 
 
 class Bench:
@@ -101,7 +107,11 @@ class Bench:
             ratio=moment.ratio,
             left=self.left.get(product.id),
         )
-        outcome = judge(context).outcome
+        verdict = judge(context)
+        outcome = verdict.outcome
+        if moment.checks:
+            told = {"checks": moment.checks, "size": moment.size}
+            self._findings.fields("events", event, told, {"checks": verdict.checks, "size": verdict.size})
         if isinstance(outcome, Approval):
             self.approved[setup.id] = outcome
             self.pending[setup.id] = pending_entry(context, outcome)

@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "sweep": ("atlas.cli.sweep:sweep", "Backtest a grid of settings over products and windows."),
     "data": ("atlas.cli.data:data", "Past candles: import, download, list, verify."),
     "report": ("atlas.cli.report:report", "Trades, rejections and results of an account."),
+    "explain": ("atlas.cli.explain:explain", "Why it did, or did not, trade: one trigger from its bars to the last cent."),
     "night-audit": ("atlas.cli.night_audit:night_audit", "Replay a recorded day and compare it with what was decided."),
     "audit": ("atlas.cli.audit:audit", "Recompute an account from its events and compare."),
     "status": ("atlas.cli.status:status", "Is the daemon up, and how is it?"),
@@ -33,7 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "alerts": ("atlas.cli.alerts:alerts", "Does the Discord webhook work?"),
     "doctor": ("atlas.cli.doctor:doctor", "Check configuration, database, exchange and webhook."),
     "config": ("atlas.cli.config:config", "Show the settings in force."),
-    "db": ("atlas.cli.database:db", "The database: upgrade, start, stop, status, backup, restore, psql."),
+    "db": ("atlas.cli.database:db", "The database: upgrade, start, stop, status, backup, restore, views, psql."),
 }
 """Name → where the command is, and the line `--help` shows for it."""
 

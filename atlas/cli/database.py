@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from atlas.cli.options import Choice, shared
-from atlas.cli.output import print_json
+from atlas.cli.output import print_json, print_table
 from atlas.errors import AtlasError, DatabaseError, TemporaryError, UsageError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def db() -> None:
-    """The database: upgrade, start, stop, status, backup, restore, psql."""
+    """The database: upgrade, start, stop, status, backup, restore, views, psql."""
 
 
 @db.command()
@@ -147,6 +147,30 @@ def _embedded(choice: Choice) -> "EmbeddedServer":
     if server is None:
         raise UsageError("the database is not the embedded one but named by a URL: start and stop it where it runs")
     return server
+
+
+@db.command()
+@shared
+@click.option("--markdown", is_flag=True, help="As docs/views.md has it.")
+def views(choice: Choice, markdown: bool) -> None:
+    """Tell what the reporting views are, column by column."""
+    from db.engine import connect, snapshot
+    from db.views import document, reporting_views
+
+    with choice.opened() as url:
+        engine = connect(url)
+        try:
+            with snapshot(engine) as connection:
+                found = reporting_views(connection)
+        finally:
+            engine.dispose()
+    if markdown:
+        click.echo(document(found), nl=False)
+        return
+    for view in found:
+        click.echo(f"{view.name}: {view.meaning}")
+        print_table(("column", "type", "meaning"), [(each.name, each.type, each.meaning) for each in view.columns])
+        click.echo()
 
 
 @contextmanager

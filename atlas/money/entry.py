@@ -155,10 +155,14 @@ class Approval(msgspec.Struct, frozen=True):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """The answer to one trigger: the checks made, in order, and what came of them."""
+    """The answer to one trigger: the checks made, in order, and what came of them.
+
+    `size` is None where a gate of the market failed, before any size was computed.
+    """
 
     outcome: Approval | Rejection
     checks: tuple[Check, ...]
+    size: Size | None = None
 
     @property
     def approved(self) -> bool:

@@ -60,7 +60,7 @@ def read(side: Side, price: Decimal, frames: Sequence[FrameView], needed: int, m
 
 
 def read_both(
-    price: Decimal, frames: Sequence[FrameView], needed: int, mode: str = "open"
+    price: Decimal, frames: Sequence[FrameView], needed: int, mode: str
 ) -> tuple[ContinuityReading, ContinuityReading]:
     """Return `read` for a long and for a short."""
     agreements, opens = [(frame.timeframe, _agreement(frame, price, mode)) for frame in frames], own_opens(frames)

@@ -75,6 +75,49 @@ class QuoteRow(Base):
     ask: Mapped[Decimal | None]
 
 
+class FormingRow(Base):
+    """The current period of one timeframe as the scanner saw it at market time `at`, for display only.
+
+    Prices are those of the forming bar, null while the period has no trade; `prior_high` and `prior_low` those of the
+    bar before it. `mode` is how continuity is read off it. `known`: the data reach back to the period's open.
+    """
+
+    __tablename__ = "forming"
+    __table_args__ = (
+        CheckConstraint("open_time < close_time", name="times"),
+        CheckConstraint("mode IN ('open', 'type')", name="mode"),
+    )
+
+    symbol: Mapped[str] = mapped_column(primary_key=True)
+    timeframe: Mapped[str] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+    open_time: Mapped[datetime]
+    close_time: Mapped[datetime]
+    open: Mapped[Decimal | None]
+    high: Mapped[Decimal | None]
+    low: Mapped[Decimal | None]
+    close: Mapped[Decimal | None]
+    volume: Mapped[Decimal | None]
+    prior_high: Mapped[Decimal | None]
+    prior_low: Mapped[Decimal | None]
+    mode: Mapped[str]
+    known: Mapped[bool]
+
+
+class PastBarsRow(Base):
+    """The closed bars of one timeframe as last had from REST at `as_of` (exchange time), for display only.
+
+    `bars` is an array of atlas.market.bar.Bar as JSON, oldest first: what closed before ATLAS was there to see it.
+    """
+
+    __tablename__ = "past_bars"
+
+    symbol: Mapped[str] = mapped_column(primary_key=True)
+    timeframe: Mapped[str] = mapped_column(primary_key=True)
+    as_of: Mapped[datetime]
+    bars: Mapped[str] = mapped_column(JsonText)
+
+
 class ProductRow(Base):
     """A product as last listed by the exchange; `payload` is atlas.market.product.Product as JSON."""
 

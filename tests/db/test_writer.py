@@ -264,7 +264,7 @@ def test_movement_twice_under_two_events_is_refused_and_cash_stays_the_sum(engin
 
 def test_missing_table_is_a_lost_database_and_no_dead_letter(engine: Engine, writer: Writer) -> None:
     with engine.begin() as connection:
-        connection.execute(text("DROP TABLE fills"))
+        connection.execute(text("DROP TABLE fills CASCADE"))
     with pytest.raises(DatabaseError, match="fills"):
         writer.write(batches(Trade()))
     assert count(engine, EventRow) == 0

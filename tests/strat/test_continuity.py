@@ -7,7 +7,7 @@ import pytest
 
 from atlas.errors import ConfigurationError
 from atlas.rules import CONTINUITY_FRAMES, StratRules
-from atlas.strat.continuity import FrameView, full_side, read, validate
+from atlas.strat.continuity import FrameView, full_side, read, read_both, validate
 
 UNSEEN = FrameView("1d", None, None, None, None, None, None, known=False)
 
@@ -29,6 +29,14 @@ def test_price_strictly_beyond_the_open_agrees() -> None:
     assert (short.agree, short.disagree) == (("1h",), ("1M", "1w", "1d"))
     assert (long.score, long.enough, long.full) == ("3/4", True, False)
     assert (short.score, short.enough) == ("1/4", False)
+
+
+@pytest.mark.parametrize("mode", ["open", "type"])
+def test_both_sides_at_once_are_the_two_readings(mode) -> None:
+    frames = [frame("1w", 95, low=94), frame("1d", 101, high=106), UNSEEN, frame("1h", 99)]
+    both = read_both(Decimal(100), frames, 3, mode)
+    assert both == tuple(read(side, Decimal(100), frames, 3, mode) for side in ("long", "short"))
+    assert both[0].agree != both[1].agree
 
 
 def test_a_price_equal_to_the_open_agrees_with_neither() -> None:

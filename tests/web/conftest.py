@@ -1,14 +1,12 @@
 """The panel over a daemon's database of its own, as a test client and as a site."""
 
-import threading
 from collections.abc import Iterator
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from werkzeug.serving import ThreadedWSGIServer, make_server
 
-from tests.web.scene import Daemon, dispose, make_panel
+from tests.web.scene import Daemon, busy_day, dispose, make_panel, served
 
 
 @pytest.fixture
@@ -35,14 +33,13 @@ def client(app: Flask) -> FlaskClient:
 
 @pytest.fixture
 def site(app: Flask) -> Iterator[str]:
-    """Return the URL of the panel served over loopback by a threaded server."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    assert isinstance(server, ThreadedWSGIServer)
-    server.daemon_threads = True  # a live stream must not keep the test run from ending
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    app.extensions["broadcast"].close()
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    """Return the URL of the panel served over loopback."""
+    with served(app) as url:
+        yield url
+
+
+@pytest.fixture
+def busy(daemon: Daemon) -> Daemon:
+    """Return a daemon in the middle of a day."""
+    busy_day(daemon)
+    return daemon

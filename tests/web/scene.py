@@ -1,6 +1,8 @@
 """A daemon's database as the panel meets it: filled with real events by the journal's own writer."""
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -8,6 +10,7 @@ from typing import Any
 import msgspec
 from flask import Flask
 from sqlalchemy import delete, insert, update
+from werkzeug.serving import ThreadedWSGIServer, make_server
 
 from actors.messages import (
     AccountOpened,
@@ -201,6 +204,53 @@ class Daemon:
                         last_progress=progress, last_error="it broke" if state != "running" else None,
                     )
                 )  # fmt: skip
+
+
+def busy_day(daemon: Daemon) -> None:
+    """Fill the middle of a day: a long and a short open, trades closed, setups waiting, a halt, a lost actor."""
+    daemon.open_account(10000, reserved="2926.82")
+    for minutes, name, at, reason, gross in (
+        (250, "3-1-2U", "61200", "target", "120"), (140, "3-2U", "59400", "stop", "-60"),
+        (60, "2D-1-1-2U", "60057", "invalidated", "5.70"),
+    ):  # fmt: skip
+        opened = position(name)
+        daemon.open(opened)
+        daemon.end(closed(opened, at, reason, gross, minutes))
+    daemon.open(
+        position(),
+        position("3-2U-2D", "short", symbol="ETP-20DEC30-CDE", timeframe="4h", id="eth", leverage=4, tier="overnight"),
+    )
+    daemon.wait_for(setup("60480"), setup("59950", side="short"), setup("61725.5", name="3-1-1-?"))
+    daemon.wait_for(setup("142.385", symbol="SLP-20DEC30-CDE", stop="141.2", target="144.95"), verified=False)
+    daemon.quote("60300")
+    daemon.quote("60150", symbol="ETP-20DEC30-CDE")
+    daemon.beat()
+    daemon.halt(person="news at 14:00")
+    daemon.health(**{
+        "alerter": "running", "discord": "running", "feed": "running", "history": "running", "journal": "running",
+        "paper_broker": "running", "risk_monitor": "running", "scanner:BIP-20DEC30-CDE": "running",
+        "scanner:SLP-20DEC30-CDE": "retired",
+    })  # fmt: skip
+
+
+def session_cookie(app: Flask) -> dict[str, str]:
+    """Return name and value of the session's cookie of somebody who has logged in; empty while none is asked for."""
+    return {}
+
+
+@contextmanager
+def served(app: Flask) -> Iterator[str]:
+    """Serve a panel over loopback by a threaded server; yield its URL."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    assert isinstance(server, ThreadedWSGIServer)
+    server.daemon_threads = True  # a live stream must not keep the test run from ending
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    app.extensions["broadcast"].close()
+    server.shutdown()
+    server.server_close()
+    thread.join()
 
 
 def make_panel(url: str, clock: Callable[[], datetime] = lambda: NOW, **settings: Any) -> Flask:

@@ -10,7 +10,7 @@ from flask import Flask
 from sqlalchemy import text
 
 from tests.web.scene import Daemon, dispose, make_panel
-from web import panel
+from web import stream
 from web.broadcast import Broadcast
 
 
@@ -81,10 +81,10 @@ def test_one_viewer_too_many_is_refused_with_503_and_a_place_is_given_back(datab
 
 
 def test_a_silent_stream_carries_comments(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(panel, "HEARTBEAT", 0.05)
+    monkeypatch.setattr(stream, "HEARTBEAT", 0.05)
     broadcast = Broadcast(1, lambda heard, closing: None)
-    stream = panel.events(broadcast, 0)
-    assert [next(stream), next(stream)] == ["retry: 3000\n\n", ": still here\n\n"]
+    told = stream.events(broadcast, 0)
+    assert [next(told), next(told)] == ["retry: 3000\n\n", ": still here\n\n"]
 
 
 def test_streams_end_when_the_process_is_told_to_stop(daemon: Daemon, app: Flask, site: str) -> None:
@@ -111,11 +111,11 @@ def test_the_stream_survives_a_lost_connection(daemon: Daemon, app: Flask, site:
 
 def test_many_changes_at_once_are_few_events() -> None:
     broadcast = Broadcast(1, lambda heard, closing: None)
-    stream = panel.events(broadcast, None)
-    assert [next(stream), next(stream)][1].startswith("id: 0\n")
+    told = stream.events(broadcast, None)
+    assert [next(told), next(told)][1].startswith("id: 0\n")
     for _ in range(100):
         broadcast.heard()
-    assert next(stream).startswith("id: 100\n")
+    assert next(told).startswith("id: 100\n")
 
 
 @pytest.fixture

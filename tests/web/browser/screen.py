@@ -1,0 +1,120 @@
+"""What the browser tests look with: a screen of a size and theme, and everything its page complained of."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, ViewportSize, expect
+
+Theme = Literal["light", "dark"]
+Size = Literal["phone", "wide"]
+
+SIZES: dict[str, ViewportSize] = {"phone": {"width": 390, "height": 844}, "wide": {"width": 1440, "height": 900}}
+SCREENS: tuple[tuple[Size, Theme], ...] = (("phone", "dark"), ("phone", "light"), ("wide", "dark"), ("wide", "light"))
+SWITCHES = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+WAIT = 60000.0
+"""Milliseconds: generous, each wait ends as soon as its condition holds."""
+
+_FOCUSABLE = """() => [...document.querySelectorAll(
+  'a[href], button:not([disabled]), input:not([disabled]):not([type=hidden]), select, textarea, summary, [tabindex="0"]'
+)].filter(e => e.checkVisibility({visibilityProperty: true})).map((e, n) => (e.dataset.number = n, n))"""
+_FOCUSED = """() => { const e = document.activeElement; const s = getComputedStyle(e);
+  return [e.dataset.number === undefined ? -1 : Number(e.dataset.number), s.outlineStyle !== 'none' || s.boxShadow !== 'none',
+          e.outerHTML.slice(0, 90)]; }"""
+
+
+@dataclass(frozen=True)
+class Site:
+    """A served panel: its address, and the cookie of somebody who has logged in."""
+
+    url: str
+    cookie: dict[str, str]
+
+
+class Screen:
+    """A page of a site as one size and theme show it. `check` fails on whatever no page may have."""
+
+    def __init__(self, browser: Browser, site: Site, size: Size = "phone", theme: Theme = "dark") -> None:
+        self.site, self.size, self.theme = site, size, theme
+        self.context: BrowserContext = browser.new_context(
+            viewport=SIZES[size],
+            color_scheme=theme,
+            timezone_id="America/New_York",
+            device_scale_factor=2 if size == "phone" else 1,
+            locale="en-GB",
+        )
+        if site.cookie:
+            self.context.add_cookies([{"url": site.url, **site.cookie}])  # type: ignore[typeddict-item]  # name and value
+        self.page: Page = self.context.new_page()
+        self.complaints: list[str] = []
+        self.outside: list[str] = []
+        self.page.on("console", self._console)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", self._request)
+
+    def open(self, path: str = "/") -> Page:
+        """Go to a path of the site and wait until the page is live."""
+        self.page.goto(self.site.url + path)
+        expect(self.page.locator("#link")).to_have_text("live", timeout=WAIT)
+        return self.page
+
+    @property
+    def sideways(self) -> int:
+        """How many pixels the page can be scrolled sideways."""
+        return int(self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+
+    def violations(self) -> list[str]:
+        """What axe finds against the page, each rule with the elements concerned."""
+        found = Axe().run(self.page).response["violations"]
+        return [f"{one['id']}: {one['help']}: {[node['target'] for node in one['nodes']][:4]}" for one in found]
+
+    def beyond_the_keyboard(self) -> list[str]:
+        """What can be used but is not reached by Tab, or does not show that it has the focus."""
+        wanted = set(self.page.evaluate(_FOCUSABLE))
+        self.page.evaluate("document.activeElement.blur(); window.getSelection().removeAllRanges()")
+        reached, faults = set(), []
+        for _ in range(len(wanted) + 5):
+            self.page.keyboard.press("Tab")
+            number, shown, what = self.page.evaluate(_FOCUSED)
+            if number in reached:
+                break
+            reached.add(number)
+            if number >= 0 and not shown:
+                faults.append(f"no focus seen on {what}")
+        for number in sorted(wanted - reached):
+            what = self.page.evaluate(f"document.querySelector('[data-number=\"{number}\"]')?.outerHTML.slice(0, 90)")
+            if what is not None:  # else it was replaced meanwhile
+                faults.append(f"not reached: {what}")
+        return faults
+
+    def check(self) -> None:
+        """No complaint in the console, no request to another machine, no sideways scrolling, nothing axe finds."""
+        assert self.complaints == []
+        assert self.outside == []
+        assert self.sideways == 0
+        assert self.violations() == []
+
+    def picture(self, name: str) -> None:
+        """Keep a picture of the whole page where ATLAS_SCREENSHOTS points, to be looked at by a person."""
+        folder = os.environ.get("ATLAS_SCREENSHOTS")
+        if folder:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            path = Path(folder) / f"{name}-{self.size}-{self.theme}.png"
+            self.page.screenshot(path=str(path), full_page=True)
+
+    def close(self) -> None:
+        """Let go of the browser's context."""
+        self.context.close()
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+    def _request(self, request: Request) -> None:
+        if not request.url.startswith((self.site.url, "data:", "blob:")):
+            self.outside.append(request.url)
