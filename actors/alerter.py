@@ -169,9 +169,12 @@ class Alerter(Behaviour[AlerterState]):
         for _ in range(BURST):
             if self._resting(now):
                 return None
-            notice = self._told(now, self._outbox.claim(now))
+            notice = self._outbox.claim(now)
             if notice is None:
                 return None
+            notice = self._judged(now, notice)
+            if notice is None:
+                continue
             wait = self._send(now, self._message(now, notice))
             if wait is not None:
                 return wait
@@ -183,15 +186,6 @@ class Alerter(Behaviour[AlerterState]):
         until = self.state.paused_until
         # A clock set back must not silence the alerter: no pause is longer than the longest.
         return until is not None and timedelta(0) < until - now <= timedelta(seconds=LONGEST_WAIT)
-
-    def _told(self, now: datetime, notice: Notice | None) -> Notice | None:
-        """Return the first of this and the following notices that is to be told now, None if there is none."""
-        while notice is not None:
-            found = self._judged(now, notice)
-            if found is not None:
-                return found
-            notice = self._outbox.claim(now)
-        return None
 
     def _judged(self, now: datetime, notice: Notice) -> Notice | None:
         """Return the notice, a digest with its numbers; None if it is not for now, which the outbox is told."""
@@ -244,7 +238,8 @@ class Alerter(Behaviour[AlerterState]):
         match self._posted(now, message):
             case Delivered(message_id):
                 self.state.failures, self.state.paused_until = 0, None
-                self.state.unrecorded.extend(Unrecorded(notice.id, message_id) for notice in message.notices)
+                # Before what waits already: a notice of the spool needs no database, and would be claimed again.
+                self.state.unrecorded[:0] = [Unrecorded(notice.id, message_id) for notice in message.notices]
                 self._alone.difference_update(notice.id for notice in message.notices)
                 self._record(now)
                 return None
@@ -298,7 +293,7 @@ class Alerter(Behaviour[AlerterState]):
         return pause
 
     def _record(self, now: datetime) -> None:
-        """Tell the outbox what Discord has; what it cannot be told now is told first next time, before any claim."""
+        """Tell the outbox what Discord has; what it cannot be told now is told next time, before any claim."""
         while self.state.unrecorded:
             first = self.state.unrecorded[0]
             self._outbox.sent(first.notice_id, now, first.message_id)

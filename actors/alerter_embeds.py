@@ -99,7 +99,8 @@ def _reason(paid: dict[str, Any]) -> str | None:
     while_down = "while ATLAS was down" if paid.get("filled_while_down") else None
     doubt = "ambiguous: stop and target in one candle" if paid.get("ambiguous") else None
     by_rest = "by prices from REST: the feed was down" if paid.get("rest") else None
-    return ", ".join(str(part) for part in (paid.get("reason"), while_down, doubt, by_rest) if part) or None
+    hole = "after a hole in the feed" if paid.get("after_hole") else None
+    return ", ".join(str(part) for part in (paid.get("reason"), while_down, doubt, by_rest, hole) if part) or None
 
 
 def _full_continuity(notice: Notice) -> Embed:

@@ -3,10 +3,12 @@
 They come before all other candles, so that what happened is settled in the order of its time; and once more when those
 are loaded, from where the first ended: candles of many products take minutes, in which the market goes on.
 
+Some candles of before are asked for too: the last close then is the mark of an hour that is full soon after.
+
 Where REST could not be reached at the start the feed goes on without them; they are `late`, and asked for once.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import msgspec
@@ -18,6 +20,8 @@ from atlas.market.timeframes import period
 
 FINEST = "1m"
 """The finest candles the exchange has."""
+BEFORE = timedelta(hours=1)
+"""How far back the last close is looked for; of a product quiet for longer the last trade stored is the newest."""
 
 
 class Candles(Protocol):
@@ -52,22 +56,22 @@ def step(down: Downtime, exchange: Candles) -> Missed | None:
     """Make the next request; return what was missed once all of it is there. Raises what the exchange raises."""
     if down.as_of is None:
         down.as_of = exchange.time()
-        opened = period(FINEST, down.after)[0]
-        down.requests = [(symbol, *page) for symbol in down.symbols for page in pages(FINEST, opened, down.as_of)]
+        since = period(FINEST, down.after)[0] - BEFORE
+        down.requests = [(symbol, *page) for symbol in down.symbols for page in pages(FINEST, since, down.as_of)]
     else:
         symbol, first, last = down.requests[0]
         down.fetched.setdefault(symbol, []).extend(exchange.candles(symbol, FINEST, first, last))
         del down.requests[0]
     if down.requests:
         return None
-    candles = {symbol: _until(down.fetched.get(symbol, []), down.as_of) for symbol in down.symbols}
-    return Missed(down.after, down.since, max(down.as_of, down.after), candles, last=down.again or down.late)
+    opened = period(FINEST, down.after)[0]
+    known = {symbol: [bar for bar in bars if bar.open_time <= down.as_of] for symbol, bars in down.fetched.items()}
+    candles = {symbol: tuple(bar for bar in bars if bar.open_time >= opened) for symbol, bars in known.items()}
+    before = {symbol: bar for symbol, bars in known.items() for bar in bars if bar.open_time < opened}
+    until = max(down.as_of, down.after)
+    return Missed(down.after, down.since, until, candles, last=down.again or down.late, before=before)
 
 
 def following(down: Downtime, told: Missed) -> Downtime | None:
     """Return what is to be asked for when the other candles are loaded; None after the second time."""
     return None if told.last else Downtime(down.symbols, told.until, down.since, again=True)
-
-
-def _until(bars: list[Bar], as_of: datetime) -> tuple[Bar, ...]:
-    return tuple(bar for bar in bars if bar.open_time <= as_of)

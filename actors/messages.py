@@ -88,7 +88,8 @@ class Missed(Message, frozen=True):
 
     `after` is the market time of the last committed input: only what came later counts. `since` is the last sign of
     life, `until` the exchange's clock when the candles were asked for. More may follow (candles take time, and time
-    goes on meanwhile) until one is `last`.
+    goes on meanwhile) until one is `last`. `before` is the last candle of each product that closed by then, where one
+    is known: what was stored of its last trade may be older.
     """
 
     after: datetime
@@ -96,13 +97,15 @@ class Missed(Message, frozen=True):
     until: datetime
     candles: dict[str, tuple[Bar, ...]]
     last: bool = True
+    before: dict[str, Bar] = {}
 
 
 class SettlingBegun(Message, frozen=True):
-    """What was missed of `symbols` is settled from here on, in the order of its time; `since` as in Missed."""
+    """What was missed of `symbols` is settled from here on, in the order of its time; the others as in Missed."""
 
     since: datetime
     symbols: tuple[str, ...]
+    before: dict[str, Bar] = {}
 
 
 class SettlingEnded(Message, frozen=True):
@@ -596,7 +599,8 @@ class Judged(Event, frozen=True):
     `product` is the one executed, `reference` its price with bid and ask as of it, `ratio` executed ÷ signal price
     (None: one product). `marks` are the last prices of what is open, `equity`, `available` and `base` (of the daily
     loss limit) the account in USD as the gates saw it. `checks` are the gates it passed, and the one it failed at, in
-    order; `size` every step of the sizing, None if it failed before. Early versions told neither.
+    order; `size` every step of the sizing, None if it failed before. Early versions told neither. `lease` says why this
+    shard might not enter the product, None where it might.
     """
 
     setup_id: str
@@ -612,6 +616,7 @@ class Judged(Event, frozen=True):
     ratio: Decimal | None = None
     checks: tuple[Check, ...] = ()
     size: Size | None = None
+    lease: str | None = None
 
     @property
     def key(self) -> str:

@@ -4,9 +4,10 @@ An event is the same if it has the same id, was caused by the same input, and is
 recorded and had not committed when it was killed is no difference: the next run began before it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 from sqlalchemy import Connection, Engine, select
@@ -28,14 +29,34 @@ STATEMENT_TIMEOUT = 900.0
 AT_ONCE = 1000
 
 Committed = dict[str, tuple[int, bytes]]
-Replayed = dict[str, dict[int, bytes]]
 
 
 class Run(msgspec.Struct):
-    """The inputs one process took, by number: the first and the last that were replayed."""
+    """The inputs one process took, by number: the first and the last that were replayed; the events it committed."""
 
     first: int
     last: int
+    events: int = 0
+
+
+class Again(msgspec.Struct):
+    """A recording played again: the runs in it, and the text of every event by id and input."""
+
+    runs: list[Run] = []
+    events: dict[str, dict[int, bytes]] = {}
+
+    def take(self, number: int, id_: str, text: bytes) -> None:
+        """An event of an input. Told again, it is kept as it was told first."""
+        self.events.setdefault(id_, {}).setdefault(number, text)
+
+
+class Difference(msgspec.Struct, frozen=True, order=True):
+    """An event of one input that is not the same in both, in words; `how` they differ."""
+
+    number: int
+    text: str
+    id: str
+    how: Literal["different", "missing", "only_in_replay"]
 
 
 class Compared(msgspec.Struct):
@@ -54,7 +75,7 @@ def compared(account_dir: Path, begin: datetime, end: datetime, url: str, accoun
     A replay begins at the last checkpoint before `begin`. Raises DataError for a damaged recording, DatabaseError.
     """
     found = Compared()
-    first: tuple[int, str] | None = None
+    differing: list[Difference] = []
     engine = connect(url, statement_timeout=STATEMENT_TIMEOUT)
     try:
         for directory in recordings(account_dir):
@@ -64,60 +85,59 @@ def compared(account_dir: Path, begin: datetime, end: datetime, url: str, accoun
             if decider.version != version:
                 found.passed_over.append(f"{directory.name} was recorded by version {decider.version}")
                 continue
-            runs, replayed = _replayed(directory, decider, begin, end)
-            differing = sorted(_differing(runs, replayed, engine, account, found))
-            found.differences += len(differing)
-            first = min([*differing[:1], *([first] if first else [])], default=None)
+            again = _replayed(directory, decider, begin, end)
+            differing += differences(again, engine, account)
+            found.inputs += sum(run.last + 1 - run.first for run in again.runs)
+            found.events += sum(run.events for run in again.runs)
     finally:
         engine.dispose()
-    found.first = "" if first is None else first[1]
+    found.differences = len(differing)
+    found.first = min(differing).text if differing else ""
     return found
 
 
-def _replayed(directory: Path, decider: Decider, begin: datetime, end: datetime) -> tuple[list[Run], Replayed]:
-    """Play the recording again; return the runs in it, and the text of every event by id and input."""
-    runs: list[Run] = []
-
-    def noted(records: Iterator[Record]) -> Iterator[Record]:
-        for record in records:
-            if isinstance(record, Checkpoint):
-                if not runs or record.reason == "start":
-                    runs.append(Run(record.number + 1, record.number))
-            elif runs:
-                runs[-1].last = record.number
-            yield record
-
-    replayed: Replayed = {}
-    records = noted(read(directory, begin, end))
+def _replayed(directory: Path, decider: Decider, begin: datetime, end: datetime) -> Again:
+    again = Again()
+    records = noted(read(directory, begin, end), again.runs)
     for batch in replay(records, core_roles(decider), route, Codec(encode=encode, decode=decode)):
         for event in batch.events:
-            replayed.setdefault(event.key, {}).setdefault(batch.number, encode(event))
-    return runs, replayed
+            again.take(batch.number, event.key, encode(event))
+    return again
 
 
-def _differing(
-    runs: list[Run], replayed: Replayed, engine: Engine, account: str, found: Compared
-) -> Iterator[tuple[int, str]]:
-    """Yield every difference: its input's number and what it is, in words."""
+def noted(records: Iterable[Record], runs: list[Run]) -> Iterator[Record]:
+    """Pass the records on to a replay, and note the runs they are of."""
+    for record in records:
+        if isinstance(record, Checkpoint):
+            if not runs or record.reason == "start":
+                runs.append(Run(record.number + 1, record.number))
+        elif runs:
+            runs[-1].last = record.number
+        yield record
+
+
+def differences(again: Again, engine: Engine, account: str) -> Iterator[Difference]:
+    """Yield every difference between what was replayed and what the account has committed; count the latter."""
     with snapshot(engine) as connection:
-        for run in runs:
+        for run in again.runs:
             committed = _committed(connection, account, run)
-            found.inputs += run.last + 1 - run.first
-            found.events += len(committed)
+            run.events = len(committed)
             for id_, (number, text) in committed.items():
-                other = replayed.get(id_, {}).get(number)
+                other = again.events.get(id_, {}).get(number)
                 if other != text:
-                    yield number, f"{id_} at input {number}: decided {_shown(text)}, replayed {_shown(other)}"
+                    words = f"{id_} at input {number}: decided {_shown(text)}, replayed {_shown(other)}"
+                    yield Difference(number, words, id_, "missing" if other is None else "different")
             safe = max((number for number, _ in committed.values()), default=0)
             extra = {
                 id_: number
-                for id_, texts in replayed.items()
+                for id_, texts in again.events.items()
                 for number in texts
                 if run.first <= number <= safe and id_ not in committed
             }
             for id_ in extra.keys() - _known(connection, account, extra):
-                again = replayed[id_][extra[id_]]
-                yield extra[id_], f"{id_} at input {extra[id_]}: never decided, replayed {_shown(again)}"
+                text = again.events[id_][extra[id_]]
+                words = f"{id_} at input {extra[id_]}: never decided, replayed {_shown(text)}"
+                yield Difference(extra[id_], words, id_, "only_in_replay")
 
 
 def _committed(connection: Connection, account: str, run: Run) -> Committed:

@@ -25,16 +25,23 @@ from actors.runtime.threads import utc_now, wall_seconds
 from actors.scanner import frames_needed
 from atlas.config import Settings
 from atlas.market.product import Product
+from atlas.quiet import quiet_hours
 
 Jitter = Callable[[], float]
+
+
+def alert_rules(settings: Settings) -> AlertRules:
+    """Return what is told when."""
+    told = settings.discord
+    quiet = quiet_hours(told.quiet, settings.rules().account.timezone)
+    return AlertRules(off=told.off, quiet=quiet, together=told.together, burst=told.burst)
 
 
 def alerter_role(settings: Settings, outbox: Outbox, jitter: Jitter) -> Role[Any]:
     """Return the role that delivers the outbox; without a webhook it says so in every row."""
     url = settings.discord.webhook_url.get_secret_value()
     webhook = Webhook(url) if url else None
-    rules = AlertRules(off=(*AlertRules().off, *settings.discord.off))
-    account = settings.rules().account.name
+    rules, account = alert_rules(settings), settings.rules().account.name
     return Role(
         name="alerter",
         make=lambda state: Alerter(state, outbox, webhook, jitter, account=account, rules=rules),

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
+from actors import paper_broker_hole as hole
 from actors.messages import (
     CancelOrder,
     Depth,
@@ -21,6 +22,7 @@ from actors.messages import (
     FeedDown,
     FeedUp,
     FundingDue,
+    Gap,
     History,
     Message,
     MoveOrder,
@@ -42,6 +44,7 @@ from actors.paper_broker_account import (
     open_account,
     remargin,
     settle_funding,
+    take_before,
     take_listing,
 )
 from actors.paper_broker_candle import doubt_after, doubt_before, in_doubt
@@ -87,6 +90,7 @@ class PaperBroker(Behaviour[BrokerState]):
         for order in [order for order in state.orders.values() if order.purpose == "entry"]:
             yield from self._expire(order, now, "ATLAS ended before it was filled")
         if state.holdings:
+            hole.begin_told(state, state.blind)
             state.unsettled = Unsettled(list(state.holdings))
             yield from self._arm_funding(now, now - timedelta(microseconds=1))
 
@@ -117,14 +121,18 @@ class PaperBroker(Behaviour[BrokerState]):
             case ProductsListed(products=products):
                 take_listing(self.state, products)
                 return () if self.state.account is not None else _tell(open_account(self.state, self._rules, now))
-            case SettlingBegun(symbols=symbols):
+            case SettlingBegun(symbols=symbols, before=before):
                 self.state.settling = True
+                take_before(self.state, before)
                 self.state.blind = [symbol for symbol in self.state.blind if symbol not in symbols]
                 return ()
             case SettlingEnded(until=until, last=last):
                 self.state.settling, self.state.settled = not last, until
                 if last:
                     self.state.unsettled, self.state.walked = None, {}
+                return ()
+            case Gap(symbol=symbol):
+                hole.begin(self.state, symbol)
                 return ()
             case FeedUp(without=without):
                 self.state.feed_up, self.state.settling, self.state.without = True, False, without
@@ -150,10 +158,16 @@ class PaperBroker(Behaviour[BrokerState]):
         unsettled, late = state.unsettled, False
         if source == "candles":
             late = unsettled is not None and unsettled.late(symbol)
+            # What trades first in a candle that opens on the hour traded later.
             yield from self._fund_before(symbol, tick.time)
             state.walked[symbol] = tick
         elif unsettled is not None:
             unsettled.hear(symbol, tick.time)
+        holed = source != "candles" and symbol in state.holes
+        if holed:
+            if symbol not in state.blind:
+                yield from self._fund_before(symbol, tick.time - hole.INSTANT)
+            hole.cross(state, message)
         if is_last(tick.time, before.time if before is not None else None, live=live and not late):
             state.last[symbol] = tick
         for position_id, holding in list(state.holdings.items()):
@@ -165,15 +179,17 @@ class PaperBroker(Behaviour[BrokerState]):
                 doubt_before(holding, state.orders, position_id, message, touch=touch)
                 yield from self._check(position_id, holding, tick, message.tradable)
                 doubt_after(holding, state.orders, position_id, message, touch=touch)
+        if holed:
+            hole.end(state, message)
         if source == "rest" or late:
             return  # Nothing is ever entered from these.
         for order in [order for order in state.orders.values() if order.purpose == "entry" and order.symbol == symbol]:
             yield from self._arrive(order, tick, live)
 
-    def _fund_before(self, symbol: str, opens: datetime) -> Iterator[Effect]:
-        """Settle an hour that is full as a candle opens: what traded first in it traded later, so it is no mark."""
+    def _fund_before(self, symbol: str, until: datetime) -> Iterator[Effect]:
+        """Settle the hours that are full by then, before a trade of later becomes the last one, and so their mark."""
         for position_id in [id_ for id_, holding in self.state.holdings.items() if holding.symbol == symbol]:
-            for paid in settle_funding(self.state, self._rules, position_id, opens, rates=self._rates):
+            for paid in settle_funding(self.state, self._rules, position_id, until, rates=self._rates):
                 yield from _tell(paid)
 
     def _waits(self, holding: Holding, at: datetime) -> bool:
@@ -397,7 +413,7 @@ class PaperBroker(Behaviour[BrokerState]):
     def _funding(self, now: datetime, at: datetime) -> Iterator[Effect]:
         self.state.funding_armed = False
         for position_id, holding in self.state.holdings.items():
-            if holding.symbol not in self.state.blind:
+            if holding.symbol not in self.state.blind and not hole.may_be_told(self.state, holding.symbol):
                 for paid in settle_funding(self.state, self._rules, position_id, at, rates=self._rates):
                     yield from _tell(paid)
         if self.state.holdings:

@@ -15,6 +15,7 @@ from actors.paper_broker_candle import COSTLY
 from actors.paper_broker_prices import Execution, pays_as, slippage_cost
 from actors.paper_broker_state import BrokerState, Holding
 from atlas.errors import InternalError
+from atlas.market.bar import Bar, Tick
 from atlas.market.funding_file import FundingFile
 from atlas.market.product import Product
 from atlas.money import ledger
@@ -43,6 +44,15 @@ def take_listing(state: BrokerState, products: Iterable[Product]) -> None:
         if before is not None and product.id in held:
             product = msgspec.structs.replace(product, contract_size=before.contract_size, tick=before.tick)
         state.products[product.id] = product
+
+
+def take_before(state: BrokerState, before: Mapping[str, Bar]) -> None:
+    """Take the last closes before the time that is settled: what was stored of the last trades may be older."""
+    for symbol, bar in before.items():
+        last, close = state.last.get(symbol), Tick(0, bar.close_time, bar.close, bar.volume)
+        state.walked.setdefault(symbol, close)
+        if last is None or last.time < close.time:
+            state.last[symbol] = close
 
 
 def available(state: BrokerState) -> Decimal:
@@ -75,7 +85,7 @@ def book_fill(state: BrokerState, rules: Rules, order: Order, made: Execution, a
     fill = Fill(
         order.id, order.position_id, order.symbol, order.side, order.purpose, made.contracts, made.price,
         made.reference, paid, slippage_cost(order, made, product.contract_size), at, state.settling,
-        _ambiguous(state, order), state.rest,
+        _ambiguous(state, order), state.rest, _after_hole(state, order),
     )  # fmt: skip
     legs = [*ledger.fee_paid(f"{movement}:fee", at, paid, order.position_id)]
     if order.purpose == "entry":
@@ -91,6 +101,12 @@ def book_fill(state: BrokerState, rules: Rules, order: Order, made: Execution, a
 def _ambiguous(state: BrokerState, order: Order) -> bool:
     holding = state.holdings.get(order.position_id)
     return holding is not None and holding.ambiguous and order.purpose in COSTLY
+
+
+def _after_hole(state: BrokerState, order: Order) -> bool:
+    holding = state.holdings.get(order.position_id)
+    while_down = state.settling  # Has a mark of its own.
+    return holding is not None and (holding.after_hole or (order.symbol in state.holes and not while_down))
 
 
 def _enter(state: BrokerState, rules: Rules, order: Order, fill: Fill, legs: list[Leg]) -> Decimal:

@@ -21,7 +21,8 @@ class Holding(msgspec.Struct):
     """What is open of one position at the venue; a trade replayed on subscription counts if it is after `since`.
 
     `funded` is the last full hour whose funding is settled. `doubt` is the end of the candle that does not tell whether
-    stop or target came first, `ambiguous` that the stop was taken in one.
+    stop or target came first, `ambiguous` that the stop was taken in one. `after_hole`: of its product's trades
+    while it was open some stayed unknown (actors/paper_broker_hole.py).
     """
 
     symbol: str
@@ -35,6 +36,18 @@ class Holding(msgspec.Struct):
     funded: datetime | None = None
     doubt: datetime | None = None
     ambiguous: bool = False
+    after_hole: bool = False
+
+
+class Hole(msgspec.Struct, frozen=True):
+    """A hole in the feed of one product: the number of the last trade `known`, and whether it was `quoted` before.
+
+    `told`: candles tell of it.
+    """
+
+    known: int | None
+    quoted: bool
+    told: bool = False
 
 
 class BrokerState(msgspec.Struct):
@@ -45,7 +58,8 @@ class BrokerState(msgspec.Struct):
     nobody has told yet; their funding waits. `settling`: what happened while ATLAS was down is being settled, `settled`
     is how far that has come. `without` are products the feed is up without. `told` are the trades REST has told of
     while the feed was down, `rest` says that the last trade is one of them. `unsettled` is what was held over a restart
-    until that time is settled, `walked` the last point of each product's candles in doing so.
+    until that time is settled, `walked` the last point of each product's candles in doing so. `holes` are the products
+    whose trades may not all have been told, until the feed trades them again.
     """
 
     account: AccountState | None = None
@@ -67,3 +81,4 @@ class BrokerState(msgspec.Struct):
     rest: bool = False
     unsettled: Unsettled | None = None
     walked: dict[str, Tick] = {}
+    holes: dict[str, Hole] = {}

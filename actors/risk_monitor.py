@@ -49,7 +49,7 @@ from actors.messages import (
     WindowDue,
 )
 from actors.risk_monitor_account import DAILY_LOSS, available_now, begin_day, equity_now, watch_loss
-from actors.risk_monitor_halts import halt, halts_for, lift
+from actors.risk_monitor_halts import halt, lift
 from actors.risk_monitor_orders import after_exit, entry_order, leave, opened, rejected
 from actors.risk_monitor_signal import entry_price, executed_products
 from actors.risk_monitor_state import Entering, Managed, RiskState
@@ -320,7 +320,7 @@ class RiskMonitor(Behaviour[RiskState]):
             verified=trigger.verified,
             missed=trigger.missed,
             already_triggered=False,
-            halts=halts_for(state, executed),
+            halts=dict(state.halts),
             daily_loss_hit=DAILY_LOSS in state.halts,
             day_start_equity=base,
             continuity=trigger.at_trigger,
@@ -330,6 +330,7 @@ class RiskMonitor(Behaviour[RiskState]):
             available=available_now(state),
             rules=self._rules,
             left=state.left.get(executed),
+            lease=state.not_leased(executed),
         )
         verdict = judge(context)
         yield Send("journal", judged(context, verdict, state.last))

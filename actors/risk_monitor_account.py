@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from actors.messages import DayDue, DayStarted
 from actors.risk_monitor_halts import halt, lift
-from actors.risk_monitor_state import RiskState
+from actors.risk_monitor_state import RiskState, Worth
 from actors.runtime.behaviour import After, Effect, Send
 from atlas.money.account import available, daily_loss_hit, equity, next_trading_day, trading_day
 from atlas.money.profit import unrealised
@@ -57,6 +57,12 @@ def measure_anew(state: RiskState, now: datetime) -> Iterator[Effect]:
 
 
 def _open_profits(state: RiskState) -> list[Decimal]:
-    last = state.last
-    positions = (managed.position for managed in state.positions.values())
-    return [unrealised(position, last.get(position.symbol, position.entry_price)) for position in positions]
+    """What each position would bring at its product's last price: a trade moves those of one product, seldom more."""
+    last, profits = state.last, list[Decimal]()
+    for managed in state.positions.values():
+        position, worth = managed.position, managed.worth
+        mark = last.get(position.symbol, position.entry_price)
+        if worth is None or mark != worth.mark or position.contracts != worth.contracts:
+            worth = managed.worth = Worth(mark, position.contracts, unrealised(position, mark))
+        profits.append(worth.profit)
+    return profits

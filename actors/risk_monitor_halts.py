@@ -24,13 +24,6 @@ def lift(state: RiskState, now: datetime, source: str, base: Decimal | None = No
         yield _changed(state, now, source, reason, lifted=True, base=base)
 
 
-def halts_for(state: RiskState, product: str) -> dict[str, str]:
-    """Return what keeps this product from being entered: the halts of all, and that another shard has its lease."""
-    if state.leased is None or product in state.leased:
-        return dict(state.halts)
-    return state.halts | {"lease": f"{product} is another shard's, or nobody's yet"}
-
-
 def _changed(
     state: RiskState, now: datetime, source: str, reason: str, *, lifted: bool = False, base: Decimal | None = None
 ) -> Effect:

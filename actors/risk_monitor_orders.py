@@ -132,6 +132,7 @@ def after_exit(position: Position, filled: Filled) -> Position:
         filled_while_down=position.filled_while_down or fill.filled_while_down,
         ambiguous=position.ambiguous or fill.ambiguous,
         rest=position.rest or fill.rest,
+        after_hole=position.after_hole or fill.after_hole,
     )
     if after.is_open:
         return after

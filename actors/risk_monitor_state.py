@@ -27,11 +27,20 @@ class Entering(msgspec.Struct):
     after: list[str] = []
 
 
+class Worth(msgspec.Struct, frozen=True):
+    """What so many contracts of a position would bring at a price, USD."""
+
+    mark: Decimal
+    contracts: Decimal
+    profit: Decimal
+
+
 class Managed(msgspec.Struct):
     """An open position; `changes` counts its events, `leaving` is the reason of an exit already ordered.
 
     `fresh` until a trade of its product has been seen since the entry's fill. `told_at` is when an event last told the
     whole of it, `untold` whether its worst or best price has moved since. `refusals` counts exits the broker refused.
+    `worth` is what was found when the account was looked at last.
     """
 
     position: Position
@@ -41,6 +50,7 @@ class Managed(msgspec.Struct):
     told_at: datetime | None = None
     untold: bool = False
     refusals: int = 0
+    worth: Worth | None = None
 
 
 class Closing(msgspec.Struct):
@@ -90,6 +100,12 @@ class RiskState(msgspec.Struct):
     watching: bool = False
     left: dict[str, datetime] = {}
     leased: tuple[str, ...] | None = None
+
+    def not_leased(self, product: str) -> str | None:
+        """Return why this shard may not enter a product, None where it may."""
+        if self.leased is None or product in self.leased:
+            return None
+        return f"{product} is another shard's, or nobody's yet"
 
     @property
     def priced(self) -> bool:

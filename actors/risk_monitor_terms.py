@@ -37,4 +37,5 @@ def judged(context: EntryContext, verdict: Verdict, last: Mapping[str, Decimal])
         ratio=context.ratio,
         checks=verdict.checks,
         size=verdict.size,
+        lease=context.lease,
     )

@@ -84,8 +84,11 @@ def route(message: Message | Broken | Reached | Quiet | Turn | Onward) -> Iterat
             yield Step(None, BROKER, message)
         case Snapshot(symbol=symbol, at=at):
             yield Step(at, SCANNER + symbol, message)
-        case Gap(symbol=symbol) | HistoryFailed(symbol=symbol) | ExchangeCandles(symbol=symbol):
+        case HistoryFailed(symbol=symbol) | ExchangeCandles(symbol=symbol):
             yield Step(None, SCANNER + symbol, message)
+        case Gap(symbol=symbol):
+            yield Step(None, SCANNER + symbol, message)
+            yield Step(None, BROKER, message)
         case FeedUp() | FeedDown():
             yield Step(None, BROKER, message)
             yield Step(None, RISK, message)
@@ -103,7 +106,7 @@ def route(message: Message | Broken | Reached | Quiet | Turn | Onward) -> Iterat
 def _missed(message: Missed) -> Iterator[Step]:
     """What was missed concerns what is open: setups that broke meanwhile are found by the scanners, as missed."""
     for to in (BROKER, RISK):
-        yield Step(None, to, SettlingBegun(message.since, tuple(message.candles)))
+        yield Step(None, to, SettlingBegun(message.since, tuple(message.candles), message.before))
     for symbol, tick, guess in walk_missed(message.candles, message.after, message.until):
         traded = Traded(symbol, tick, "candles", guess)
         yield Step(tick.time, BROKER, traded)

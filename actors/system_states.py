@@ -93,7 +93,7 @@ def _broker(
     last: dict[str, Tick],
 ) -> BrokerState:
     """Return the venue's side of it: what is open and funded until when, and the orders that work."""
-    funded = rebuild.last_funding(connection, name)
+    funded, holed = rebuild.last_funding(connection, name), rebuild.holed_positions(connection, name)
     holdings = {
         each.position.id: Holding(
             symbol=each.position.symbol,
@@ -105,6 +105,7 @@ def _broker(
             liquidation=each.position.liquidation,
             since=each.position.entry_time,
             funded=funded.get(each.position.id),
+            after_hole=each.position.id in holed,
         )
         for each in opened
     }

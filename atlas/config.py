@@ -21,6 +21,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from atlas.errors import ConfigurationError, CredentialError
+from atlas.quiet import quiet_hours
 from atlas.rules import (
     AccountRules,
     AlertRules,
@@ -109,17 +110,39 @@ class DatabaseSettings(_Section):
 
 
 class DiscordSettings(_Section):
-    """The webhook, and which events are told: see docs; critical ones always are."""
+    """The webhook, and what is told when; critical alerts are told always and at once.
+
+    `off` are kinds that are not told; `on` names those that are told only if asked for: setup, rejected. In the hours
+    of `quiet` (22:00-07:00, in account.timezone) nothing is told before they end. With `together` more waiting, alerts
+    share a message; with `burst` they are a list in one (0: never). All of it is so for the other channels, too.
+    """
 
     webhook_url: SecretStr = SecretStr("")
     off: tuple[str, ...] = ()
+    on: tuple[Literal["setup", "rejected"], ...] = ()
+    quiet: str = ""
+    together: int = Field(default=5, ge=1, le=1000)
+    burst: int = Field(default=30, ge=0, le=100_000)
+
+
+class ChannelSettings(_Section):
+    """Other channels than Discord: URLs of the library apprise (needs the extra `channels`), between spaces or lines."""
+
+    urls: SecretStr = SecretStr("")
 
 
 class WebSettings(_Section):
-    """The panel's address; loopback unless a password is set."""
+    """The panel: where it listens, on loopback unless a password is set, and who may ask for it.
+
+    `names` are the host names it answers to beside localhost. `proxy`: one proxy in front carries it by https and says
+    who asks. `keys` is the file of password and tokens (empty: panel.json beside the database's directory).
+    """
 
     host: str = "127.0.0.1"
     port: int = 8080
+    names: tuple[str, ...] = ()
+    proxy: bool = False
+    keys: str = ""
 
 
 class RecorderSettings(_Section):
@@ -180,11 +203,14 @@ _SECRETS = {
     "COINBASE_API_SECRET": ("coinbase", "api_secret"),
     "DISCORD_WEBHOOK_URL": ("discord", "webhook_url"),
     "ATLAS_PING_URL": ("upkeep", "ping_url"),
+    "ATLAS_CHANNEL_URLS": ("channels", "urls"),
     "DATABASE_URL": ("database", "url"),
     "ATLAS_DATABASE_URL": ("database", "url"),
 }
 """Names honoured beside ATLAS_…, as environment variables and as systemd credentials; a later row wins."""
-_NO_SETTINGS = ("ATLAS_CONFIG", "ATLAS_DATA_DIR", "ATLAS_DATABASE_URL", "ATLAS_PING_URL")
+_NO_SETTINGS = (
+    "ATLAS_CONFIG", "ATLAS_DATA_DIR", "ATLAS_DATABASE_URL", "ATLAS_PING_URL", "ATLAS_CHANNEL_URLS", "ATLAS_SHARED",
+)  # fmt: skip
 """Names of ours that are not section and key."""
 _TYPO = 0.75
 """How like a setting another ATLAS_… name must be to count as a slip of the pen; others may belong to anything."""
@@ -200,6 +226,7 @@ class Settings(BaseSettings):
     feed: FeedSettings = FeedSettings()
     database: DatabaseSettings = DatabaseSettings()
     discord: DiscordSettings = DiscordSettings()
+    channels: ChannelSettings = ChannelSettings()
     web: WebSettings = WebSettings()
     recorder: RecorderSettings = RecorderSettings()
     upkeep: UpkeepSettings = UpkeepSettings()
@@ -398,6 +425,7 @@ def _check_outside(settings: Settings) -> None:
             f"`exchange.products` = {list(exchange.products)} is wrong: name at least one, e.g. BIP-20DEC30-CDE"
         )
     _check_signal_products(exchange)
+    quiet_hours(settings.discord.quiet, settings.rules().account.timezone)
     _check_shard(settings.shard, exchange)
     if settings.rules().fills.model == "depth" and len(exchange.products) > MOST_BOOKS:
         raise ConfigurationError(

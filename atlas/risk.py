@@ -51,6 +51,8 @@ def _halted(entry: Entry) -> Measured:
     halts = {source: reason for source, reason in entry.context.halts.items() if source != "daily_loss"}
     if (relisted := entry.context.relisted) is not None:
         halts["listing"] = relisted
+    if entry.context.lease is not None:
+        halts["lease"] = entry.context.lease
     found = "; ".join(f"{source}: {reason}" for source, reason in sorted(halts.items()))
     return not halts, found or "no halt", "no halt"
 

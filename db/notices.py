@@ -62,6 +62,7 @@ def exit_notice(position: Position) -> dict[str, Any]:
         "filled_while_down": position.filled_while_down,
         "ambiguous": position.ambiguous,
         "rest": position.rest,
+        "after_hole": position.after_hole,
     }
 
 

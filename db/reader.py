@@ -33,7 +33,8 @@ def let_read(connection: Connection) -> None:
 
 
 def _exists(connection: Connection) -> bool:
-    return connection.execute(text("SELECT 1 FROM pg_roles WHERE rolname = :name"), {"name": READER}).first() is not None
+    found = connection.execute(text("SELECT 1 FROM pg_roles WHERE rolname = :name"), {"name": READER})
+    return found.first() is not None
 
 
 def _made(connection: Connection) -> bool:

@@ -18,6 +18,7 @@ from db.models import (
     EventRow,
     FillRow,
     FundingRow,
+    HoleRow,
     OrderRow,
     PositionRow,
     QuoteRow,
@@ -146,6 +147,16 @@ def last_funding(connection: Connection, name: str) -> dict[str, datetime]:
         .group_by(FundingRow.position_id)
     )
     return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def holed_positions(connection: Connection, name: str) -> set[str]:
+    """Return the open positions in whose product the feed has had a hole since their entry."""
+    query = (
+        select(PositionRow.id)
+        .join(HoleRow, and_(HoleRow.symbol == PositionRow.symbol, HoleRow.at >= PositionRow.entry_time))
+        .where(PositionRow.account == name, PositionRow.status == "open")
+    )
+    return set(connection.execute(query).scalars())
 
 
 def last_prices(connection: Connection, until: datetime) -> dict[str, Tick]:

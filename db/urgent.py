@@ -5,10 +5,14 @@ up after all, it is known to be delivered. In memory only: after a kill the drai
 """
 
 import threading
+from collections import deque
 from datetime import datetime
 from typing import Any
 
 from actors.alerter_outbox import Notice
+
+REMEMBERED = 1000
+"""Keys of rows kept: a commit whose answer got lost is spooled, and offered, after its row may have been sent."""
 
 
 class Urgent:
@@ -18,12 +22,14 @@ class Urgent:
         self._lock = threading.Lock()
         self._waiting: dict[int, tuple[datetime, Notice]] = {}
         self._delivered: dict[str, str | None] = {}
+        self._rows: deque[str] = deque(maxlen=REMEMBERED)
         self._number = 0
 
     def offer(self, key: str, kind: str, payload: dict[str, Any], at: datetime) -> None:
         """Let a notice be sent before its row is there."""
         with self._lock:
-            if key in self._delivered or any(notice.key == key for _, notice in self._waiting.values()):
+            waiting = {notice.key for _, notice in self._waiting.values()}
+            if key in self._delivered or key in self._rows or key in waiting:
                 return
             self._number -= 1
             notice = Notice(self._number, key, kind, True, payload, at, attempt=0)
@@ -62,6 +68,7 @@ class Urgent:
     def settle(self, key: str) -> tuple[bool, str | None]:
         """The row of `key` is there: return whether it was delivered, and Discord's id, and forget it."""
         with self._lock:
+            self._rows.append(key)
             for notice_id in [id_ for id_, (_, notice) in self._waiting.items() if notice.key == key]:
                 del self._waiting[notice_id]
             return key in self._delivered, self._delivered.pop(key, None)

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from sqlalchemy import func, select
 
-from actors.alerter import LONGEST_PAUSE, TICK, Alerter, AlerterState, AlertRules, Look, Tick
+from actors.alerter import LONGEST_PAUSE, TICK, Alerter, AlerterState, AlertRules, Look, Tick, Unrecorded
 from actors.alerter_discord import Webhook
 from actors.messages import Alert, OutboxReady
 from actors.runtime.behaviour import AfterWall, Behaviour, Role
@@ -18,7 +18,9 @@ from actors.runtime.threads import OwnThread
 from atlas.errors import DatabaseError
 from db.engine import connect
 from db.models import HealthRow, OutboxRow
+from db.notices import alert_notice
 from db.repositories.outbox import CLAIM, Outbox
+from db.urgent import Urgent
 from tests.fakes.discord_server import PATH, Answer, DiscordServer, rate_limited
 from tests.web.scene import NOW, Daemon, closed, position
 
@@ -101,17 +103,19 @@ def footer(message: dict[str, Any]) -> str:
 # ── delivery ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_an_entry_and_its_exit_are_delivered_once_each_in_order(desk: Desk, discord: DiscordServer) -> None:
+def test_an_entry_and_its_exit_are_told_in_order_as_one_message_while_that_is_young(
+    desk: Desk, discord: DiscordServer
+) -> None:
     desk.daemon.open_account()
     opened = position()
     desk.daemon.open(opened)
-    desk.daemon.end(closed(opened, "61200", "target", "120"))
     desk.look()
+    desk.daemon.end(closed(opened, "61200", "target", "120"))
     desk.look(after=120)
-    assert [title.partition(":")[0] for title in titles(discord)] == ["Entry", "Exit"]
-    assert [(row.status, row.message_id) for row in desk.rows()] == [
-        ("sent", "1000000000000000001"), ("sent", "1000000000000000002"),
-    ]  # fmt: skip
+    assert [request.method for request in discord.requests] == ["POST", "PATCH"]
+    (message_id,) = discord.shown
+    assert [embed["title"].partition(":")[0] for embed in discord.shown[message_id]["embeds"]] == ["Exit", "Entry"]
+    assert [(row.status, row.message_id) for row in desk.rows()] == [("sent", message_id), ("sent", message_id)]
     assert desk.health() == ("running", None)
 
 
@@ -121,12 +125,16 @@ def test_critical_notices_go_first(desk: Desk, discord: DiscordServer) -> None:
     assert titles(discord) == ["Liquidation", "Start"]
 
 
-def test_a_burst_is_delivered_in_parts_so_that_pulses_are_answered_between(desk: Desk, discord: DiscordServer) -> None:
+def test_a_burst_is_delivered_in_parts_so_that_pulses_are_answered_between(
+    daemon: Daemon, discord: DiscordServer
+) -> None:
+    desk = Desk(daemon, discord.url, AlertRules(together=100))
     desk.tell(*(alert(str(n)) for n in range(7)))
     (again,) = desk.look()
     assert isinstance(again.message, Look)
     assert len(discord.messages) == 5
     desk.handle(Look(), after=3)
+    desk.alerter.stop()
     assert len(discord.messages) == 7
 
 
@@ -266,6 +274,22 @@ def test_a_delivery_that_could_not_be_recorded_is_recorded_later_and_not_repeate
     desk.look(after=CLAIM.total_seconds() + 1)
     assert desk.statuses() == ["sent"]
     assert len(discord.messages) == 1
+
+
+def test_an_alert_of_the_spool_is_sent_once_while_an_earlier_delivery_cannot_be_recorded(
+    desk: Desk, discord: DiscordServer
+) -> None:
+    urgent, spooled = Urgent(), Alert("database_down", "1", NOW, "The database is away", critical=True)
+    desk.outbox = Outbox(desk.daemon.engine, "paper", urgent)
+    desk.alerter = Alerter(
+        AlerterState(unrecorded=[Unrecorded(1, "777")]), desk.outbox, desk.webhook, random.random, account="paper"
+    )
+    urgent.offer(spooled.key, spooled.kind, alert_notice(spooled), NOW)
+    with desk.daemon.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE outbox RENAME TO outbox_away")
+    desk.look()
+    desk.look()
+    assert [footer(message) for message in discord.messages] == ["ATLAS paper · alert:database_down:1"]
 
 
 def test_a_database_that_is_away_does_not_crash_the_alerter(discord: DiscordServer) -> None:

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from actors.alerter_discord import ChannelGone, Delivered, Failed, Limited, Refused, Webhook
+from actors.alerter_discord import ChannelGone, Delivered, Failed, Limited, Missing, Refused, Webhook
 from atlas.errors import ConfigurationError
-from tests.fakes.discord_server import TOKEN, Answer, DiscordServer, rate_limited
+from tests.fakes.discord_server import MOST_BYTES, TOKEN, Answer, DiscordServer, rate_limited
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 HELLO = {"embeds": [{"title": "hello @everyone"}]}
@@ -132,14 +132,16 @@ def test_a_refused_connection_is_not_doubtful() -> None:
 
 def test_a_picture_goes_along(discord: DiscordServer, webhook: Webhook) -> None:
     assert isinstance(webhook.post(NOW, HELLO, picture=b"\x89PNG"), Delivered)
-    assert [request.files for request in discord.requests] == [1]
-    assert discord.messages[0]["embeds"] == HELLO["embeds"]
+    assert [request.files for request in discord.requests] == [{"bars.png": b"\x89PNG"}]
+    (embed,) = discord.messages[0]["embeds"]
+    assert embed == {**HELLO["embeds"][0], "image": {"url": "attachment://bars.png"}}
 
 
 def test_a_413_is_sent_again_without_its_picture(discord: DiscordServer, webhook: Webhook) -> None:
     discord.refuse_pictures = True
     assert isinstance(webhook.post(NOW, HELLO, picture=b"\x89PNG"), Delivered)
-    assert [request.files for request in discord.requests] == [1, 0]
+    assert [len(request.files) for request in discord.requests] == [1, 0]
+    assert discord.messages[0]["embeds"] == HELLO["embeds"], "and nothing refers to the picture"
 
 
 def test_the_token_is_in_no_log_outcome_or_repr(
@@ -160,3 +162,51 @@ def test_a_webhook_that_is_no_https_url_is_a_configuration_error(url: str) -> No
     with pytest.raises(ConfigurationError, match=r"discord\.com/api/webhooks") as caught:
         Webhook(url)
     assert "abcdef" not in str(caught.value)
+
+
+# ── edits ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def posted(webhook: Webhook, picture: bytes | None = None) -> str:
+    outcome = webhook.post(NOW, HELLO, picture=picture)
+    assert isinstance(outcome, Delivered)
+    assert outcome.message_id is not None
+    return outcome.message_id
+
+
+def test_an_edit_replaces_the_message_and_its_picture_in_place(discord: DiscordServer, webhook: Webhook) -> None:
+    message_id = posted(webhook, b"\x89PNG old")
+    outcome = webhook.edit(NOW, message_id, {"embeds": [{"title": "new"}]}, picture=b"\x89PNG new")
+    assert outcome == Delivered(message_id)
+    (shown,) = discord.shown.values()
+    assert (shown["embeds"][0]["title"], shown["files"]) == ("new", {"bars.png": b"\x89PNG new"})
+    assert shown["allowed_mentions"] == {"parse": []}
+
+
+def test_an_edit_without_a_picture_takes_the_old_one_away(discord: DiscordServer, webhook: Webhook) -> None:
+    message_id = posted(webhook, b"\x89PNG old")
+    webhook.edit(NOW, message_id, {"embeds": [{"title": "new"}]})
+    assert discord.shown[message_id]["files"] == {}
+
+
+def test_a_message_that_was_deleted_or_is_too_old_is_missing_and_the_webhook_is_not_gone(
+    discord: DiscordServer, webhook: Webhook
+) -> None:
+    first, second = posted(webhook), posted(webhook)
+    discord.deleted.add(first)
+    discord.aged.add(second)
+    for message_id, said in ((first, "Unknown Message"), (second, "older than 1 hour")):
+        outcome = webhook.edit(NOW, message_id, HELLO)
+        assert isinstance(outcome, Missing)
+        assert said in outcome.reason
+
+
+def test_a_webhook_that_is_gone_is_gone_for_edits_too(discord: DiscordServer, webhook: Webhook) -> None:
+    message_id = posted(webhook)
+    discord.answers.append(Answer(404, {}, b'{"message": "Unknown Webhook", "code": 10015}'))
+    assert isinstance(webhook.edit(NOW, message_id, HELLO), ChannelGone)
+
+
+def test_files_of_more_than_ten_megabytes_are_left_out(discord: DiscordServer, webhook: Webhook) -> None:
+    assert isinstance(webhook.post(NOW, HELLO, picture=b"\x89PNG" + bytes(MOST_BYTES)), Delivered)
+    assert [len(request.files) for request in discord.requests] == [1, 0]

@@ -402,6 +402,17 @@ def test_what_was_missed_comes_first_and_once_more_when_all_is_loaded(local: Loc
     assert made.actor.state.down is None
 
 
+def test_the_last_close_before_it_is_told_too(local: LocalExchange) -> None:
+    after = START - timedelta(minutes=20, seconds=20)
+    with desk(local.rest_url, {"1h": 5}, (BIP,), state=HistoryState(down=Downtime((BIP,), after, after))) as made:
+        made.start()
+    missed = made.of(Missed)[0]
+    before, first = missed.before[BIP], missed.candles[BIP][0]
+    assert first.open_time <= after < first.close_time
+    assert before.close_time == first.open_time
+    assert (before,) == tuple(made.actor._market().candles(BIP, "1m", before.open_time, before.open_time))
+
+
 def test_what_was_missed_is_asked_for_once_where_the_feed_has_not_waited(local: LocalExchange) -> None:
     after = START - timedelta(minutes=20)
     down = Downtime((BIP,), after, after, late=True)

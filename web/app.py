@@ -3,19 +3,24 @@
 import logging
 from collections.abc import Callable
 from datetime import datetime
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 import msgspec
-from flask import Flask, Response, abort, request
+from flask import Flask, Response, request
+from flask_wtf.csrf import CSRFError  # type: ignore[import-untyped]  # flask-wtf carries no types
 from sqlalchemy.exc import DBAPIError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, TooManyRequests
+from werkzeug.wrappers import Response as AnyResponse
 
 from atlas import __version__
 from db.engine import connect, name_of, reason_of
-from web import formats, health, pages, stream
+from web import access, formats, health, pages, stream
 from web.broadcast import Broadcast, follow_database
+from web.keys import Keys
+from web.limits import limits
 from web.panel import PAGES
-from web.problems import problem
+from web.problems import Refused, problem
 
 logger = logging.getLogger(__name__)
 
@@ -30,10 +35,12 @@ _OTHER_SCHEMA = ("42P01", "42703")
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    # Not no-referrer: over https the check of a form's origin reads it.
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 
@@ -42,14 +49,18 @@ class PanelConfig(msgspec.Struct, frozen=True):
     """What the panel needs to know.
 
     `database_url` is a SQLAlchemy URL. `account` None shows the account whose daemon beat last. `clock` returns aware
-    UTC wall time. `hosts` are the names it answers to: others are refused, so that a page of another site cannot read
-    the panel by pointing its own name at this machine. `viewers` caps the live streams, each of which holds a thread.
+    UTC wall time, `keys` the password and tokens as they are now. `names` are those it answers to beside loopback's
+    and plain addresses: others are refused, so that a page of another site cannot reach the panel by pointing its own
+    name at this machine. `proxied`: a proxy in front carries it by https. `viewers` caps the live streams, each of
+    which holds a thread.
     """
 
     database_url: str
     clock: Callable[[], datetime]
+    keys: Callable[[], Keys]
     account: str | None = None
-    hosts: tuple[str, ...] = LOOPBACK_HOSTS
+    names: tuple[str, ...] = ()
+    proxied: bool = False
     viewers: int = 16
 
 
@@ -60,6 +71,10 @@ def create_app(config: PanelConfig) -> Flask:
     # One page is one snapshot: account, positions and trades of the same instant.
     reading = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     broadcast = Broadcast(config.viewers, lambda heard, closing: follow_database(engine, heard, closing))
+    app.before_request(lambda: _check_host(config.names))
+    app.after_request(_add_headers)
+    limiter = limits(app)
+    access.protect(app, config.keys, limiter, proxied=config.proxied)
     formats.register(app)
     app.register_blueprint(pages.blueprint(PAGES, reading, config.account, config.clock))
     app.register_blueprint(stream.blueprint(broadcast))
@@ -67,19 +82,31 @@ def create_app(config: PanelConfig) -> Flask:
     app.extensions["broadcast"] = broadcast
     app.extensions["engine"] = engine
     app.context_processor(lambda: {"version": __version__})
-    app.before_request(lambda: _check_host(config.hosts))
-    app.after_request(_add_headers)
     app.register_error_handler(DBAPIError, lambda error: _database_failed(error, name_of(config.database_url)))
     app.register_error_handler(HTTPException, _refused)
     app.register_error_handler(Exception, _failed)
     return app
 
 
-def _check_host(hosts: tuple[str, ...]) -> None:
+def _check_host(names: tuple[str, ...]) -> None:
     # Not Flask's TRUSTED_HOSTS: it takes the first colon of an IPv6 address for the port's.
-    asked = urlsplit(f"//{request.host}").hostname
-    if asked not in hosts:
-        abort(400, f"This panel does not answer to the name {asked!r}, only to {', '.join(hosts)}.")
+    try:
+        asked = urlsplit(f"//{request.host}").hostname or ""
+    except ValueError:
+        asked = request.host
+    if asked not in (*LOOPBACK_HOSTS, *names) and not _is_address(asked):
+        said = ", ".join((*LOOPBACK_HOSTS, *names))
+        remedy = "A public name has to be among `web.names` of the settings."
+        raise Refused(400, f"This panel does not answer to the name {asked!r}, only to {said}.", remedy)
+
+
+def _is_address(host: str) -> bool:
+    """Whether it is an address and no name: nobody can point an address somewhere else."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _add_headers(response: Response) -> Response:
@@ -98,11 +125,18 @@ def _database_failed(error: DBAPIError, database: str) -> Response:
     return problem(503, f"{database}: {said}", remedy)
 
 
-def _refused(error: HTTPException) -> Response:
-    return problem(error.code or 500, error.description or error.name, getattr(error, "remedy", ""))
+def _refused(error: HTTPException) -> AnyResponse:
+    if error.code is not None and error.code < 400:  # a redirect, e.g. of a path without its slash
+        return error.get_response()
+    match error:
+        case CSRFError():
+            return problem(400, f"The form was not taken: {error.description}", "Load the page again and repeat it.")
+        case TooManyRequests():
+            return problem(429, f"Too many requests: {error.description} are the limit.", "Wait a minute.")
+        case _:
+            return problem(error.code or 500, error.description or error.name, getattr(error, "remedy", ""))
 
 
 def _failed(error: Exception) -> Response:
     logger.exception("%s failed", request.path)
-    reason = f"The panel failed: {type(error).__name__}: {error}"
-    return problem(500, reason, "The panel's log has the whole story.")
+    return problem(500, f"The panel failed: {type(error).__name__}.", "The panel's log has the whole story.")

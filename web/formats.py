@@ -9,6 +9,7 @@ from markupsafe import Markup, escape
 
 from atlas.money import readable
 from db.verdict import age
+from web.bars_drawn import bars_drawn
 
 UNKNOWN = "–"
 
@@ -30,6 +31,7 @@ def register(app: Flask) -> None:
         duration,
         moment,
         prose,
+        bars_drawn,
     ):
         app.add_template_filter(function)
 

@@ -1,8 +1,8 @@
 """What a page is, and the routes made of one: the page, its content alone, its JSON, and its table as CSV.
 
 One function makes what a page shows and what `/api/v1/NAME` answers, so that the two cannot differ. Values: money,
-prices, shares (0.02 = 2 %) and R are Decimals as strings, times ISO 8601 UTC with a Z, durations seconds; what cannot be
-known is null, never 0. Templates write them by the filters of `web.formats`.
+prices, shares (0.02 = 2 %) and R are Decimals as strings, times ISO 8601 UTC with a Z, durations seconds; what cannot
+be known is null, never 0 (`web.values`). Templates write them by the filters of `web.formats`.
 
 A page that is live needs nothing of its own: `static/panel.js` asks for its content anew at each change.
 """
@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from sqlalchemy import Connection, Engine
 
 from web import queries
+from web.openapi import Document
 from web.problems import Refused
 from web.table import as_csv
 
@@ -69,11 +70,9 @@ class Page(msgspec.Struct, frozen=True):
         return f"/api/v1/{self.name}{self.parameters}"
 
 
-def blueprint(
-    pages: Sequence[Page], engine: Engine, account: str | None, clock: Callable[[], datetime]
-) -> Blueprint:
+def blueprint(pages: Sequence[Page], engine: Engine, account: str | None, clock: Callable[[], datetime]) -> Blueprint:
     """Return the routes of all pages; `account` None shows the one whose daemon beat last."""
-    routes = Blueprint("pages", __name__)
+    routes, document = Blueprint("pages", __name__), Document()
     menu = tuple(page for page in pages if page.in_menu)
 
     def whom(connection: Connection) -> Shown:
@@ -86,11 +85,9 @@ def blueprint(
                 return page.section(connection, whom(connection), asked)
 
         def shown(**values: Any) -> str:
-            content = url_for(f"pages.{page.name}_content", **values)
             query = request.query_string.decode("ascii", "replace")
-            return render_template(
-                "page.html", page=page, menu=menu, view=section(values), content=f"{content}?{query}" if query else content
-            )
+            content = url_for(f"pages.{page.name}_content", **values) + (f"?{query}" if query else "")
+            return render_template("page.html", page=page, menu=menu, view=section(values), content=content)
 
         def content(**values: Any) -> str:
             return render_template(f"{page.name}.html", page=page, view=section(values))
@@ -106,12 +103,13 @@ def blueprint(
 
         routes.add_url_rule(page.path, page.name, shown)
         routes.add_url_rule(f"/content/{page.name}{page.parameters}", f"{page.name}_content", content)
-        routes.add_url_rule(page.api_path, f"{page.name}_json", api)
+        routes.add_url_rule(page.api_path, f"{page.name}_json", document.describe(page, api))
         if page.table is not None:
             routes.add_url_rule(f"{page.path}.csv", f"{page.name}_csv", download)
 
     for page in pages:
         add(page)
+    routes.register_blueprint(document.blueprint())
     return routes
 
 

@@ -1,6 +1,6 @@
 """The pages of the panel, in the order of the menu."""
 
-from web import overview
+from web import chart, market, overview, trades
 from web.pages import Page
 
-PAGES: tuple[Page, ...] = (overview.PAGE,)
+PAGES: tuple[Page, ...] = (overview.PAGE, market.PAGE, chart.PAGE, trades.PAGE)

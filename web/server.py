@@ -20,10 +20,10 @@ STOP_SECONDS = 3
 """What a request may still take once the server is told to stop; streams end within half a second."""
 
 
-def listening_socket(host: str, port: int) -> socket.socket:
-    """Return a socket listening on loopback; port 0 takes any free one.
+def listening_socket(host: str, port: int, *, locked: bool) -> socket.socket:
+    """Return a listening socket; port 0 takes any free one. `locked`: the panel has a password.
 
-    Raises ConfigurationError for an address others can reach, UnavailableError if the port is taken.
+    Raises ConfigurationError for an address others can reach without one, UnavailableError if the port is taken.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -32,10 +32,11 @@ def listening_socket(host: str, port: int) -> socket.socket:
             f"the panel cannot listen on {host!r}: {error.strerror}; give --host 127.0.0.1"
         ) from None
     family, _, _, _, address = found[0]
-    if not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback:
+    if not locked and not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback:
         raise ConfigurationError(
-            f"the panel has no password, so it does not listen on {host} where others can reach it: use --host "
-            "127.0.0.1 and come by an SSH tunnel (ssh -L 8080:127.0.0.1:8080 user@server)"
+            f"the panel has no password, so it does not listen on {host} where others can reach it: set one with "
+            "`atlas web set-password`, or use --host 127.0.0.1 and come by an SSH tunnel "
+            "(ssh -L 8080:127.0.0.1:8080 user@server)"
         )
     try:
         return socket.create_server((str(address[0]), port), family=family, backlog=64)

@@ -7,7 +7,7 @@ import pykka
 from pykka.messages import _ActorStop  # Private by name: see tests/contract/test_pykka.py.
 
 from actors.runtime.behaviour import Role
-from actors.runtime.inbox import CoreInbox, Envelopes, TurnTaker
+from actors.runtime.inbox import CoreInbox, TurnTaker
 from actors.runtime.post import Post, Refused, dead_letter
 from actors.runtime.shell import Carrier, Receiver, Shell
 
@@ -28,6 +28,7 @@ class CoreActor(pykka.Actor):
         self.shell = Shell(role, dispatcher, post, receiver)
         self._dispatcher = dispatcher
         self._post = post
+        self._stopped = False  # What `actor_stopped` says, without a lock to look at.
         cast("CoreInbox", self.actor_inbox).belong(dispatcher, role.name)
 
     @staticmethod
@@ -41,13 +42,12 @@ class CoreActor(pykka.Actor):
     def _start_actor_loop(self) -> None:
         self._dispatcher.register(self)
 
-    def handle(self, now: datetime, envelope: Envelopes) -> None:
+    def handle(self, now: datetime, message: Any, reply_to: pykka.Future[Any] | None) -> None:
         """Take one turn. What was sent before a stop and comes after it is a dead letter."""
-        message, reply_to = envelope.message, envelope.reply_to
         answer: Any = None
         if isinstance(message, _ActorStop):
             self.end()
-        elif self.actor_stopped.is_set():
+        elif self._stopped:
             answer = Refused(f"{self.name} has stopped")
             self._post.bury(dead_letter("unknown", self.name, message, answer.reason), about=message)
         else:
@@ -62,4 +62,5 @@ class CoreActor(pykka.Actor):
 
     def on_stop(self) -> None:
         """Let the behaviour end."""
+        self._stopped = True
         self.shell.stop()

@@ -71,7 +71,7 @@ class Dispatch:
         self._actors: dict[str, CoreActor] = {}
         self._inputs: SimpleQueue[Waiting | None] = SimpleQueue()
         self._timers = MarketTimers()
-        self._run_queue: deque[tuple[CoreActor, Envelopes]] = deque()
+        self._run_queue: deque[tuple[CoreActor, Any, pykka.Future[Any] | None]] = deque()
         self._events: list[Any] = []
         self._turn: int | None = None  # The thread that is taking an input.
         self._begun = False
@@ -133,7 +133,7 @@ class Dispatch:
     def accept(self, name: str, envelope: Envelopes) -> None:
         """Take what was sent to a core actor: from the core it is part of this input, from elsewhere a new one."""
         if self._turn == get_ident():
-            self._run_queue.append((self._actors[name], envelope))
+            self._run_queue.append((self._actors[name], envelope.message, envelope.reply_to))
         else:
             self.submit(Waiting(envelope, name, monotonic()))
 
@@ -153,8 +153,10 @@ class Dispatch:
             elif self._recorded(waiting):
                 for step in self._steps(waiting):
                     self._play(step)
-                self._hand_over()
-                self._checkpoint_at_midnight()
+                if self._events:
+                    self._hand_over()
+                if self._recorder is not None:
+                    self._checkpoint_at_midnight()
         except BaseException as error:
             if not belongs_to_operator(error):
                 self.fail(self.name, f"fault of the core at input {self.number}: {describe(error)}")
@@ -181,8 +183,8 @@ class Dispatch:
         """Carry a behaviour's message: what is for the journal waits for the end of the input."""
         if to == self._journal:
             self._events.append(message)
-        elif to in self._actors and self._turn == get_ident():
-            self._run_queue.append((self._actors[to], Envelope(message)))  # What `accept` would do, by a shorter way.
+        elif (actor := self._actors.get(to)) is not None and self._turn == get_ident():
+            self._run_queue.append((actor, message, None))  # What `accept` would do, by a shorter way.
         else:
             self._post.send(sender, to, message)
 
@@ -206,7 +208,7 @@ class Dispatch:
     def _control(self, waiting: Waiting) -> None:
         """Pulse and stop reach no behaviour's state, so they are neither numbered nor recorded."""
         for actor in [self._actors[waiting.to]] if waiting.to is not None else self._actors.values():
-            actor.handle(self.now, waiting.envelope)
+            actor.handle(self.now, waiting.envelope.message, waiting.envelope.reply_to)
 
     def _recorded(self, waiting: Waiting) -> bool:
         """Number and record the input; one that cannot be recorded could not be replayed and is refused."""
@@ -221,7 +223,8 @@ class Dispatch:
 
     def _steps(self, waiting: Waiting) -> list[Step]:
         if waiting.to is not None:
-            self._run_queue.append((self._actors[waiting.to], waiting.envelope))
+            envelope = waiting.envelope
+            self._run_queue.append((self._actors[waiting.to], envelope.message, envelope.reply_to))
             self._drain()
             return []
         try:
@@ -231,8 +234,9 @@ class Dispatch:
             return []
 
     def _play(self, step: Step) -> None:
-        if step.at is not None and (self.market_time is None or step.at > self.market_time):
-            self._advance(step.at)
+        at = step.at
+        if at is not None and (self.market_time is None or at > self.market_time):
+            self._advance(at)
         self.send(self.name, step.to, step.message)
         self._drain()
 
@@ -249,8 +253,8 @@ class Dispatch:
     def _drain(self) -> None:
         queue, now = self._run_queue, self.now
         while queue:
-            actor, envelope = queue.popleft()
-            actor.handle(now, envelope)
+            actor, message, reply_to = queue.popleft()
+            actor.handle(now, message, reply_to)
 
     def _hand_over(self) -> None:
         if self._events:

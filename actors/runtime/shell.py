@@ -99,7 +99,7 @@ class Shell(Generic[S]):
             if belongs_to_operator(error):
                 raise
             return self._deliver_again(now, message, error)
-        return self._carry(effects)
+        return self._carry(effects) if effects else None
 
     def stop(self) -> None:
         """Let the behaviour let go of the world; what it raises is reported."""

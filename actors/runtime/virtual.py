@@ -24,8 +24,11 @@ class VirtualCore(Dispatch):
 
     def submit(self, waiting: Waiting) -> None:
         """Take the input; one put while another is being taken comes after it."""
-        self._inputs.put(waiting)
-        while self._turn is None and not self._inputs.empty():
+        if self._turn is not None:
+            self._inputs.put(waiting)
+            return
+        self.take(waiting)
+        while not self._inputs.empty():
             following = self._inputs.get()
             if following is not None:
                 self.take(following)

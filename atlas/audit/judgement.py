@@ -1,7 +1,7 @@
 """The gates once more: what each trigger had to come to, by what was known at that moment.
 
-Prices and the ratio of two products are facts of the moment. Positions, pending entries, halts and the account are what
-the events before it came to; equity follows from them and the prices.
+Prices, the ratio of two products and the lease are facts of the moment. Positions, pending entries, halts and the account
+are what the events before it came to; equity follows from them and the prices.
 """
 
 from datetime import datetime
@@ -53,6 +53,7 @@ class Moment(msgspec.Struct, frozen=True):
     base: Decimal
     checks: tuple[Check, ...] = ()
     size: Size | None = None
+    lease: str | None = None
 
 
 class Bench:
@@ -106,6 +107,7 @@ class Bench:
             pending=tuple(self.pending.values()),
             ratio=moment.ratio,
             left=self.left.get(product.id),
+            lease=moment.lease,
         )
         verdict = judge(context)
         outcome = verdict.outcome

@@ -74,6 +74,7 @@ def after_exit(position: Position, fill: Fill, gross: Decimal, margin: Decimal) 
         filled_while_down=position.filled_while_down or fill.filled_while_down,
         ambiguous=position.ambiguous or fill.ambiguous,
         rest=position.rest or fill.rest,
+        after_hole=position.after_hole or fill.after_hole,
     )
     if left > 0:
         return after

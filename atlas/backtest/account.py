@@ -22,12 +22,13 @@ from atlas.errors import InternalError
 from atlas.market.sessions import is_open
 from atlas.money.account import equity, next_trading_day, trading_day
 from atlas.money.book import AccountState, Purpose
-from atlas.money.exits import expiry_exit, held_until, next_multiple
+from atlas.money.exits import expiry_exit, held_until
 from atlas.money.fees import Liquidity, entry_deed, exit_deed, fee, notional, slipped
 from atlas.money.ledger import EMPTY, deposit
 from atlas.money.ledger import apply as posted
 from atlas.money.margin import (
     initial_margin,
+    is_liquidated,
     leverage,
     liquidation_price,
     maintenance_rate,
@@ -259,7 +260,7 @@ class Account:
             due = micros(held_until(holding.position(rules), rules.exits.max_bars))
             holding.clocks.append((due, self._armed, "max_bars"))
         self._arm_expiry(holding, candidate.time)
-        self._plan(holding, self._first_point(holding))
+        self._foresee(holding)
 
     def _levels(self, holding: Holding) -> Barriers:
         candidate, rules = holding.candidate, self._rules
@@ -274,20 +275,33 @@ class Account:
             touch=rules.fills.touch,
         )
 
-    def _first_point(self, holding: Holding) -> int:
-        """The first point that may end a position: the one after its entry, unless the settings make it wait."""
-        within = self._rules.exits.not_within_seconds
-        if not within:
-            on_the_way = holding.track.through and holding.entered % holding.track.points
-            return holding.entered + (not on_the_way)
-        waits = next_multiple(instant(holding.candidate.time), within)
-        return holding.track.points_until(micros(waits), inclusive=False)
+    def _foresee(self, holding: Holding) -> None:
+        """Take the exit that was foreseen for the candidate, as far as it holds with this liquidation price."""
+        candidate, liquidation, stop = holding.candidate, holding.liquidation, holding.terms.stop
+        found = candidate.foreseen
+        nearer = liquidation is not None and (liquidation > stop if candidate.side == "long" else liquidation < stop)
+        if nearer or (found.exit is not None and self._is_otherwise(holding, found.exit)):
+            self._plan(holding, found.begin)
+        elif found.exit is None:
+            self._plan(holding, found.searched)
+        else:
+            self._plan_for(holding, found.exit)
+
+    def _is_otherwise(self, holding: Holding, found: Exit) -> bool:
+        """Whether a foreseen exit is a liquidation, or would be made where there is no session."""
+        track, liquidation = holding.track, holding.liquidation
+        if found.reason == "stop" and liquidation is not None:
+            return is_liquidated(holding.candidate.side, track.price(found.price), liquidation)
+        return found.reason == "invalidated" and not is_open(track.product, instant(track.time(found.point)))
 
     def _plan(self, holding: Holding, point: int) -> None:
         """Find the next exit by levels from a point on, and the funding until then."""
-        track = holding.track
-        holding.exit = exit_from(track, holding.candidate.side, self._levels(holding), point, holding.leaving)
-        holding.exit_at = _LAST if holding.exit is None else track.time(holding.exit.point)
+        track, levels = holding.track, self._levels(holding)
+        self._plan_for(holding, exit_from(track, holding.candidate.side, levels, point, holding.leaving))
+
+    def _plan_for(self, holding: Holding, found: Exit | None) -> None:
+        holding.exit = found
+        holding.exit_at = _LAST if found is None else holding.track.time(found.point)
         holding.hours = self._hours[holding.number].due(holding, holding.funded, holding.exit_at)
         holding.settled = 0
 

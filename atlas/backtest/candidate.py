@@ -10,6 +10,7 @@ import numpy as np
 
 from atlas.backtest.account_gates import costs_of
 from atlas.backtest.agreement import Agreement, agreement
+from atlas.backtest.foreseen import Foreseen, foreseen
 from atlas.backtest.frames import FrameBars
 from atlas.backtest.gates import Levels
 from atlas.backtest.track import Ints, Track, instant
@@ -30,7 +31,7 @@ class Candidate(msgspec.Struct, frozen=True, gc=False):
 
     `full`: every frame agrees. `fees`: the gate of that name lets it pass. `one_contract` is what one contract risks
     and costs, about, in USD. `closed` is when the setup bar closed, `last_row` the first row behind the entry bar.
-    `stop` and `target` are the levels on the tick, counted in ticks.
+    `stop` and `target` are the levels on the tick, counted in ticks; `foreseen` is the exit they come to.
     """
 
     time: int
@@ -53,6 +54,7 @@ class Candidate(msgspec.Struct, frozen=True, gc=False):
     last_row: int
     stop: int
     target: int
+    foreseen: Foreseen
 
     @property
     def reference(self) -> Decimal:
@@ -107,15 +109,16 @@ def candidates(
     measured = agreement(track, triggers, np.arange(len(triggers)), frames, rules)
     levels = Levels(track, triggers)
     costs = costs_of(track, triggers, levels, rules)
-    closed, last_rows = _ends(triggers, frames)
+    closed, last_rows, opposites = _ends(triggers, frames)
     columns = (
         triggers.times, triggers.points, triggers.price, triggers.bars, triggers.long, triggers.frames,
         triggers.families, costs.fees, costs.one_contract, measured.full, closed, last_rows,
         levels.stop // levels.tick, levels.target // levels.tick,
     )  # fmt: skip
+    exits = foreseen(track, triggers, levels, opposites, last_rows, rules)
     found = []
     for place, (time, point, price, bar, long, frame, family, *rest) in enumerate(
-        zip(*(column.tolist() for column in columns), strict=True)
+        zip(*(column.tolist() for column in columns), exits, strict=True)
     ):
         timeframe, side = TIMEFRAMES[frame], SIDES[long]
         trigger = (time, number, point, price, bar, side, timeframe, FAMILIES[family], place)
@@ -123,13 +126,15 @@ def candidates(
     return found
 
 
-def _ends(triggers: Triggers, frames: Mapping[str, FrameBars]) -> tuple[Ints, Ints]:
-    """Return when each setup bar closed, and the first row behind its entry bar."""
-    closed, rows = np.zeros(len(triggers), np.int64), np.zeros(len(triggers), np.int64)
+def _ends(triggers: Triggers, frames: Mapping[str, FrameBars]) -> tuple[Ints, Ints, Ints]:
+    """Return when each setup bar closed, the first row behind its entry bar, and its extreme on the other side."""
+    closed, rows, opposites = (np.zeros(len(triggers), np.int64) for _ in range(3))
     for name, bars in frames.items():
         mine = triggers.frames == TIMEFRAMES.index(name)
-        closed[mine], rows[mine] = bars.closes[triggers.bars[mine]], bars.rows[triggers.bars[mine] + 2]
-    return closed, rows
+        setup = triggers.bars[mine]
+        closed[mine], rows[mine] = bars.closes[setup], bars.rows[setup + 2]
+        opposites[mine] = np.where(triggers.long[mine], bars.low[setup], bars.high[setup])
+    return closed, rows, opposites
 
 
 def setup_at(track: Track, bars: FrameBars, made: SetupArrays, bar: int, side: Side) -> Setup:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import groupby
+from operator import attrgetter
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -38,6 +40,9 @@ from atlas.market.timeframes import TIMEFRAMES
 from atlas.money.funding import hourly_rate
 from atlas.rules import Rules
 from atlas.strat.setup import FAMILIES
+
+TURN: Final = attrgetter("time", "number", "point")
+"""Of a candidate: when its turn is, and with which it was triggered by one trade."""
 
 
 class Played(msgspec.Struct, frozen=True):
@@ -71,13 +76,13 @@ def backtest(
         for timeframe in watched(rules):
             check_timeframe(one.file, timeframe)
         waiting += _searched(number, track, rules, start, counts)
-    waiting.sort(key=_turn)  # of one trade they are in order already
+    waiting.sort(key=TURN)  # of one trade they are in order already
     hours = [
         FundingHours(track, start, last, _rate(one, rules)) for one, track in zip(played, tracks, strict=True)
     ]
     account = Account(rules, tracks, hours, start)
     entrance = Entrance(account, tracks, rules, counts)
-    for (at, number, point), some in groupby(waiting, key=_turn):
+    for (at, number, point), some in groupby(waiting, key=TURN):
         account.advance((at, BY_TRADE, number, 2 * point + 1))
         entrance.decide(list(some))
     account.finish(last)
@@ -137,7 +142,3 @@ def _rate(one: Played, rules: Rules) -> Callable[[datetime], Decimal]:
         return own if rate is None else rate
 
     return told
-
-
-def _turn(one: Candidate) -> tuple[int, int, int]:
-    return one.time, one.number, one.point

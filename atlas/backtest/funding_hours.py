@@ -29,19 +29,19 @@ class FundingHours:
         for begins, ends in breaks(track.product, start, end) if len(hours) else ():
             hours = hours[(hours - _HOUR < micros(begins)) | (hours > micros(ends))]
         self._hours = hours
+        # The mark of each hour, 0 before the first trade: nothing is held then.
+        self._marks = np.zeros(len(hours), np.int64)
+        traded = int(hours.searchsorted(track.times[0])) if len(track) else len(hours)
+        self._marks[traded:] = track.prices_at(hours[traded:])
 
     def due(self, holding: Holding, after: int, until: int) -> Sequence[tuple[int, Decimal]]:
         """Return the hours in (after, until] with what a position pays at each, USD; received is below 0."""
         if not len(self._hours):
             return ()
-        first, last = np.searchsorted(self._hours, [after, until], side="right").tolist()
-        hours = self._hours[first:last]
-        if not len(hours):
-            return ()
-        marks = self._track.prices_at(hours).tolist()
+        first, last = self._hours.searchsorted([after, until], "right").tolist()
         return [
             (hour, self._of(holding, hour, self._track.price(mark)))
-            for hour, mark in zip(hours.tolist(), marks, strict=True)
+            for hour, mark in zip(self._hours[first:last].tolist(), self._marks[first:last].tolist(), strict=True)
         ]
 
     def marked(self, holding: Holding, hour: int, mark: Decimal) -> tuple[int, Decimal]:

@@ -13,6 +13,7 @@ from atlas.cli.past import PastOptions, of_files
 from atlas.errors import DataError, UsageError
 
 if TYPE_CHECKING:
+    from actors.night_compare import Again
     from atlas.backtest.result import Outcome
 
 
@@ -53,7 +54,7 @@ def replay(
     directory = recording or recording_dir(choice)
     if not directory.is_dir():
         raise UsageError(f"there is no recording in {directory}: give --recording DIR")
-    events, outcome = replayed(directory, instant("--from", past.from_), instant("--to", past.to))
+    events, outcome, again = replayed(directory, instant("--from", past.from_), instant("--to", past.to))
     if out is not None:
         out.write_bytes(b"".join(text + b"\n" for _, text in events))
     summary: dict[str, Any] = {
@@ -61,7 +62,7 @@ def replay(
     }  # fmt: skip
     if compare:
         with choice.opened() as url:
-            summary["compared"] = _compare(_first(events), _committed(url, choice.account))
+            summary["compared"] = _compare(again, url, choice.account)
     if json_to is not None:
         _write(json_to, summary)
     else:
@@ -70,10 +71,9 @@ def replay(
             click.echo(f"  {count:6} {kind}")
         if compare:
             click.echo(f"the same in the database, to the byte: {summary['compared']['same']}")
-    if compare and (summary["compared"]["different"] or summary["compared"]["missing"]):
-        raise DataError(
-            f"the replay differs from the database: {summary['compared']['different'] + summary['compared']['missing']}"
-        )
+    differing = [id_ for how, ids in summary.get("compared", {}).items() if how != "same" for id_ in ids]
+    if differing:
+        raise DataError(f"the replay differs from the database: {differing}")
 
 
 def _write(json_to: Path, summary: dict[str, Any]) -> None:
@@ -85,12 +85,13 @@ def _write(json_to: Path, summary: dict[str, Any]) -> None:
 
 def replayed(
     directory: Path, from_: datetime | None = None, to: datetime | None = None
-) -> tuple[list[tuple[str, bytes]], "Outcome"]:
+) -> tuple[list[tuple[str, bytes]], "Outcome", "Again"]:
     """Return id and JSON text of every event a recording's inputs cause, in order, and what came of them.
 
     Raises DataError for a damaged recording or one without the settings it was made with.
     """
     from actors.messages import decode, encode
+    from actors.night_compare import Again, noted
     from actors.past_outcome import Told
     from actors.roles import Decider, core_roles
     from actors.route import route
@@ -102,44 +103,34 @@ def replayed(
     if not described.is_file():
         raise DataError(f"{described} is missing: it says under which settings the inputs were recorded")
     decider = msgspec.json.decode(described.read_bytes(), type=Decider)
-    told, events = Told(decider.rules), list[tuple[str, bytes]]()
-    for batch in play(read(directory, from_, to), core_roles(decider), route, Codec(encode=encode, decode=decode)):
+    told, again, events = Told(decider.rules), Again(), list[tuple[str, bytes]]()
+    records = noted(read(directory, from_, to), again.runs)
+    for batch in play(records, core_roles(decider), route, Codec(encode=encode, decode=decode)):
         for event in batch.events:
             told.take(event)
             events.append((event.key, encode(event)))
-    return events, told.outcome()
+            again.take(batch.number, *events[-1])
+    return events, told.outcome(), again
 
 
-def _committed(url: str, account: str) -> dict[str, bytes]:
-    from sqlalchemy import select
+def _compare(again: "Again", url: str, account: str) -> dict[str, Any]:
+    """Return how many events are the same, and the ids of those that differ or that only one of the two has.
 
-    from db.engine import connect, session
-    from db.models import EventRow
+    What a process decided and had not committed when it was killed is no difference (actors.night_compare).
+    """
+    from actors.night_compare import differences
+    from db.engine import connect
 
     engine = connect(url)
-    with session(engine) as connection:
-        query = select(EventRow.id, EventRow.payload).where(EventRow.account == account, EventRow.input.is_not(None))
-        found = {id_: payload.encode() for id_, payload in connection.execute(query.order_by(EventRow.seq))}
-    engine.dispose()
-    return found
-
-
-def _first(events: list[tuple[str, bytes]]) -> dict[str, bytes]:
-    """Return id → text, of the first event of each id: the database keeps that one too."""
-    found: dict[str, bytes] = {}
-    for id_, text in events:
-        found.setdefault(id_, text)
-    return found
-
-
-def _compare(replay: dict[str, bytes], committed: dict[str, bytes]) -> dict[str, Any]:
-    """Return how many events are the same, and the ids of those that differ or that only one of the two has."""
-    return {
-        "same": sum(1 for id_, text in committed.items() if replay.get(id_) == text),
-        "different": [id_ for id_, text in committed.items() if id_ in replay and replay[id_] != text],
-        "missing": [id_ for id_ in committed if id_ not in replay],
-        "only_in_replay": [id_ for id_ in replay if id_ not in committed],
+    try:
+        found = list(differences(again, engine, account))
+    finally:
+        engine.dispose()
+    ids = {
+        how: [each.id for each in found if each.how == how] for how in ("different", "missing", "only_in_replay")
     }
+    committed = sum(run.events for run in again.runs)
+    return {"same": committed - len(ids["different"]) - len(ids["missing"]), **ids}
 
 
 def _kinds(events: list[tuple[str, bytes]]) -> dict[str, int]:

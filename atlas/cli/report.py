@@ -1,27 +1,25 @@
 """`atlas report`: what came of the triggers, trade by trade, group by group and in sum. docs/report.md has the JSON."""
 
-from datetime import datetime, time
-from decimal import Decimal
+from datetime import UTC, datetime, time
+from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import click
 
-from atlas.cli.demo_show import summary_lines
 from atlas.cli.options import Choice, shared
-from atlas.cli.output import clock, money, number, print_json, print_table
+from atlas.cli.output import print_json
+from atlas.cli.report_csv import print_csv, print_groups_csv
+from atlas.cli.report_show import print_funnel, print_ledger, print_report
 from atlas.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from atlas.backtest.result import FunnelRow, Trade
-    from atlas.performance import Performance
     from db.period import Period
     from db.report import Ledger
 
 SECTIONS = ("timeframe", "setup", "symbol", "side", "continuity", "exit", "day")
 """What the metrics are shown by unless asked."""
 GROUPS = (*SECTIONS, "family", "weekday", "hour")
-INFINITE = "∞"
 
 
 @click.command()
@@ -35,6 +33,11 @@ INFINITE = "∞"
 @click.option("--funnel", "only_funnel", is_flag=True, help="Only what became of the triggers.")
 @click.option("--ledger", "only_ledger", is_flag=True, help="Only the double-entry ledger, and that it sums.")
 @click.option("--json", "as_json", is_flag=True, help="Stable keys, Decimals as strings, times ISO 8601 UTC.")
+@click.option("--csv", "as_csv", is_flag=True, help="One table: the trades, or with --by, --funnel or --ledger that.")
+@click.option(
+    "--html", "page", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),
+    help="Write all of it with charts to one file that needs no network.",
+)  # fmt: skip
 def report(
     choice: Choice,
     from_: str | None,
@@ -43,18 +46,22 @@ def report(
     only_funnel: bool,
     only_ledger: bool,
     as_json: bool,
+    as_csv: bool,
+    page: Path | None,
 ) -> None:
     """Show an account's trades, the funnel from trigger to trade, and the metrics, also group by group.
 
     Of a period: the trades closed and the triggers broken in it; `--to` is not in it.
     """
+    from atlas.backtest.result import FunnelRow, Trade
+    from atlas.performance import Performance
     from db.engine import connect, snapshot
     from db.funnel import funnel
     from db.report import ledger, report
     from db.results import opened_account
 
-    if only_funnel and only_ledger:
-        raise UsageError("--funnel and --ledger are two reports: ask for one of them")
+    _require_one_form(only_funnel, only_ledger, as_json, as_csv, page, by)
+    sections = list(dict.fromkeys("symbol" if one == "product" else one for one in by or SECTIONS))
     timezone = choice.settings.rules().account.timezone
     period = _period(from_, to, timezone)
     with choice.opened() as url:
@@ -63,24 +70,51 @@ def report(
             with snapshot(engine) as connection:
                 opened_account(connection, choice.account)
                 if only_ledger:
-                    _show_ledger(ledger(connection, choice.account, period), as_json)
+                    _show_ledger(ledger(connection, choice.account, period), as_json, as_csv)
                     return
                 if only_funnel:
                     rows = funnel(connection, choice.account, period)
-                    print_json(rows) if as_json else _print_funnel(rows)
+                    print_json(rows) if as_json else print_csv(FunnelRow, rows) if as_csv else print_funnel(rows)
                     return
                 found = report(connection, choice.account, timezone, period)
         finally:
             engine.dispose()
-    if as_json:
+    if page is not None:
+        from atlas.cli.report_html import document
+
+        page.write_text(document(found, sections, datetime.now(UTC)), encoding="utf-8")
+        click.echo(f"wrote {page}")
+    elif as_json:
         print_json(found)
-        return
-    _print_trades(found.trades)
-    _print_funnel(found.funnel)
-    for dimension in dict.fromkeys("symbol" if one == "product" else one for one in by or SECTIONS):
-        _print_groups(dimension, found.by[dimension])
-    for line in ["", *summary_lines(found.summary), "", *_metric_lines(found.metrics)]:
-        click.echo(line)
+    elif as_csv and by:
+        print_groups_csv(Performance, found.by[sections[0]])
+    elif as_csv:
+        print_csv(Trade, found.trades)
+    else:
+        print_report(found, sections)
+
+
+def _require_one_form(
+    only_funnel: bool, only_ledger: bool, as_json: bool, as_csv: bool, page: Path | None, by: tuple[str, ...]
+) -> None:
+    if only_funnel and only_ledger:
+        raise UsageError("--funnel and --ledger are two reports: ask for one of them")
+    if as_json + as_csv + (page is not None) > 1:
+        raise UsageError("--json, --csv and --html are three forms of one report: ask for one of them")
+    if page is not None and (only_funnel or only_ledger):
+        raise UsageError("--html is the whole report: leave --funnel and --ledger out")
+    if as_csv and len(by) > 1:
+        raise UsageError(f"--csv is one table: give --by once, not {len(by)} times")
+
+
+def _show_ledger(found: "Ledger", as_json: bool, as_csv: bool) -> None:
+    """Print the ledger. Raises DataError when it does not sum."""
+    from db.report import LedgerEntry
+
+    print_json(found) if as_json else print_csv(LedgerEntry, found.entries) if as_csv else print_ledger(found)
+    if not found.sums:
+        wrong = ", ".join(found.unbalanced[:5]) or "the balances do not sum to 0"
+        raise DataError(f"the ledger does not balance: {wrong}; `atlas audit` names every difference")
 
 
 def _period(from_: str | None, to: str | None, timezone: str) -> "Period":
@@ -101,139 +135,3 @@ def _instant(option: str, text: str | None, timezone: str) -> datetime | None:
     except ValueError as error:
         raise UsageError(f"{option} {text}: write a day, 2026-03-02, or a time, 2026-03-02T14:30Z") from error
     return at if at.tzinfo else datetime.combine(at.date(), at.time() or time(), ZoneInfo(timezone))
-
-
-# ── tables ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _print_trades(trades: "list[Trade]") -> None:
-    print_table(
-        ("entered", "exited", "product", "tf", "setup", "side", "size", "entry", "exit", "why", "net $", "R"),
-        [
-            (
-                clock(each.entry_time),
-                clock(each.exit_time),
-                each.symbol,
-                each.timeframe,
-                each.setup,
-                each.side,
-                number(each.contracts),
-                number(each.entry_price),
-                number(each.exit_price),
-                each.exit_reason or "-",
-                money(each.net),
-                "-" if each.r is None else f"{each.r:.2f}",
-            )
-            for each in trades
-        ],
-        right=(6, 7, 8, 10, 11),
-    )
-    click.echo()
-
-
-def _print_funnel(rows: "list[FunnelRow]") -> None:
-    print_table(
-        ("family", "tf", "triggers", "trades", "rejected", "invalidated", "by gate"),
-        [
-            (
-                row.family,
-                row.timeframe,
-                str(row.triggers),
-                str(row.trades),
-                str(sum(row.rejections.values())),
-                str(row.invalidated),
-                ", ".join(f"{gate} {count}" for gate, count in row.rejections.items()),
-            )
-            for row in rows
-        ],
-        right=(2, 3, 4, 5),
-    )
-
-
-def _print_groups(dimension: str, groups: "dict[str, Performance]") -> None:
-    click.echo()
-    title = "by product" if dimension == "symbol" else f"by {dimension}"
-    print_table(
-        (title, "trades", "win rate", "net $", "profit factor", "expectancy R", "fees $", "funding $"),
-        [
-            (
-                name,
-                str(each.trades),
-                _share(each.win_rate),
-                money(each.net_profit),
-                _factor(each),
-                _plain(each.expectancy_r),
-                money(each.fees),
-                money(each.funding),
-            )
-            for name, each in groups.items()
-        ],
-        right=(1, 2, 3, 4, 5, 6, 7),
-    )
-
-
-def _show_ledger(found: "Ledger", as_json: bool) -> None:
-    """Print the ledger. Raises DataError when it does not sum."""
-    if as_json:
-        print_json(found)
-    else:
-        print_table(
-            ("at", "kind", "book", "amount $", "movement"),
-            [(clock(leg.at), leg.kind, leg.book, f"{leg.amount:,.8f}", leg.movement) for leg in found.entries],
-            right=(3,),
-        )
-        click.echo()
-        balances = [(book, f"{amount:,.8f}") for book, amount in found.balances.items()]
-        total = sum(found.balances.values(), Decimal(0))
-        print_table(("book", "balance $"), [*balances, ("sum", f"{total:,.8f}")], right=(1,))
-        click.echo(f"\naccount: cash ${found.cash:,.8f}, reserved ${found.reserved:,.8f}")
-    if not found.sums:
-        wrong = ", ".join(found.unbalanced[:5]) or "the balances do not sum to 0"
-        raise DataError(f"the ledger does not balance: {wrong}; `atlas audit` names every difference")
-
-
-# ── numbers ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _plain(value: Decimal | None, places: int = 2) -> str:
-    return "-" if value is None else f"{value:z,.{places}f}"
-
-
-def _share(value: Decimal | None) -> str:
-    return "-" if value is None else f"{value * 100:z.1f} %"
-
-
-def _factor(measured: "Performance") -> str:
-    """Return the profit factor; without any loss it is infinite, without any trade unknown."""
-    if measured.profit_factor is None:
-        return INFINITE if measured.wins and not measured.losses else "-"
-    return f"{measured.profit_factor:.2f}"
-
-
-def _duration(seconds: Decimal | None) -> str:
-    return "-" if seconds is None else f"{seconds / 3600:.1f} h"
-
-
-def _metric_lines(found: "Performance") -> list[str]:
-    """Return every metric of trading.md, a line for a few that belong together."""
-    lines = {
-        "trades": f"{found.trades}: {found.wins} won, {found.losses} lost, {found.break_evens} even; "
-        f"win rate {_share(found.win_rate)}",
-        "net profit": f"${money(found.net_profit)} = ${money(found.gross)} gross - ${money(found.fees)} fees "
-        f"- ${money(found.funding)} funding; slippage in the prices ${money(found.slippage)}",
-        "won, lost": f"${money(found.gross_profit)}, ${money(found.gross_loss)}; profit factor {_factor(found)}, "
-        f"payoff {_plain(found.payoff_ratio)}",
-        "expectancy": f"${money(found.expectancy)}, {_plain(found.expectancy_r)} R",
-        "average": f"win ${money(found.average_win)}, loss ${money(found.average_loss)}",
-        "largest": f"win ${money(found.largest_win)}, loss ${money(found.largest_loss)}",
-        "streaks": f"{found.longest_winning_streak} wins, {found.longest_losing_streak} losses",
-        "duration": f"average {_duration(found.average_duration)}, median {_duration(found.median_duration)}",
-        "excursion": f"MAE {_plain(found.average_mae_r)} R, MFE {_plain(found.average_mfe_r)} R, "
-        f"exit efficiency {_share(found.exit_efficiency)}",
-        "drawdown": f"${money(found.max_drawdown)}, {_share(found.max_drawdown_share)}, "
-        f"{_plain(found.max_drawdown_days, 1)} days, by the equity at days' ends",
-        "return": f"{_share(found.total_return)}; Sharpe {_plain(found.sharpe)}, Sortino {_plain(found.sortino)}, "
-        f"Calmar {_plain(found.calmar)}, SQN {_plain(found.sqn)}",
-        "exposure": _share(found.exposure),
-    }
-    return [f"{name:<12}{text}" for name, text in lines.items()]

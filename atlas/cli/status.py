@@ -2,7 +2,7 @@
 
 import sys
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import click
 import msgspec
@@ -13,6 +13,7 @@ from atlas.cli.output import clock, money, number, print_json, print_table
 if TYPE_CHECKING:
     from db.repositories.daemon import Life
     from db.repositories.night_audit import NightAudit
+    from web.position import LivePosition
 
 class Condition(msgspec.Struct, frozen=True):
     """How the daemon is: well, ill (it runs, and there is something) or down; why, and which actors are not well."""
@@ -27,6 +28,11 @@ class Condition(msgspec.Struct, frozen=True):
 @click.option("--json", "as_json", is_flag=True)
 def status(choice: Choice, as_json: bool) -> None:
     """Say whether the daemon is up and how it is: exit code 0 when it is well, 1 when not, 69 when it is down."""
+    show(choice, as_json=as_json)
+
+
+def show(choice: Choice, *, as_json: bool) -> NoReturn:
+    """Print how the daemon is, and end with its exit code."""
     from db.engine import connect, session
     from db.repositories import night_audit
     from db.repositories.daemon import life
@@ -90,33 +96,50 @@ def audited(audit: "NightAudit | None") -> str:
 @shared
 @click.option("--json", "as_json", is_flag=True)
 def positions(choice: Choice, as_json: bool) -> None:
-    """List the open positions with their levels."""
+    """List the open positions: levels, last price, open profit, and how far stop and target are in R."""
     from db.engine import connect, session
-    from db.results import positions as open_positions
+    from web.position import live_position
+    from web.queries import open_positions
 
     with choice.opened() as url:
         engine = connect(url)
         with session(engine) as connection:
-            held = open_positions(connection, choice.account, "open")
+            held = [live_position(row) for row in open_positions(connection, choice.account)]
         engine.dispose()
     if as_json:
-        print_json(held)
+        print_json([_live(each) for each in held])
         return
     print_table(
-        ("id", "side", "size", "entry", "stop", "target", "liquidation", "margin $", "funding $"),
+        ("id", "side", "size", "entry", "price", "open $", "R", "to stop", "to target", "stop", "target",
+         "liquidation", "margin $"),
         [
             (
-                each.id,
-                each.side,
-                number(each.contracts),
-                number(each.entry_price),
-                number(each.stop),
-                number(each.target),
-                number(each.liquidation),
-                money(each.margin),
-                money(each.funding),
+                each.row.id,
+                each.row.side,
+                number(each.row.contracts),
+                number(each.row.entry_price),
+                number(each.row.price),
+                money(each.unrealised),
+                money(each.r),
+                money(each.to_stop_r),
+                money(each.to_target_r),
+                number(each.row.stop),
+                number(each.row.target),
+                number(each.row.liquidation),
+                money(each.row.margin),
             )
             for each in held
         ],
-        right=(2, 3, 4, 5, 6, 7, 8),
-    )
+        right=tuple(range(2, 13)),
+    )  # fmt: skip
+
+
+def _live(position: "LivePosition") -> dict[str, Any]:
+    """The position as the events have it, and what the last price makes of it; null where there is none."""
+    from atlas.money.book import Position
+    from web.values import rounded
+
+    whole = msgspec.structs.asdict(msgspec.json.decode(position.row.payload, type=Position))
+    told = ("unrealised", "net", "r", "to_stop_r", "to_target_r")
+    live = {name: rounded(getattr(position, name), 2) for name in told}
+    return {**whole, "price": position.row.price, "price_at": position.row.price_at, **live}

@@ -45,6 +45,8 @@ class Fill(msgspec.Struct, frozen=True):
 
     `filled_while_down`: ATLAS was not running then, candles told later. `ambiguous`: a stop taken in a candle
     that does not tell whether the target came first (strat.md 6). `rest`: the feed was down, REST told the trade.
+    `after_hole`: the feed had a hole, and the trade was told again without its quotes, or not all that traded since the
+    entry is known: undisturbed the fill might have been another.
     """
 
     order_id: str
@@ -61,6 +63,7 @@ class Fill(msgspec.Struct, frozen=True):
     filled_while_down: bool = False
     ambiguous: bool = False
     rest: bool = False
+    after_hole: bool = False
 
 
 class Leg(msgspec.Struct, frozen=True):
@@ -113,7 +116,7 @@ class Position(msgspec.Struct, frozen=True, gc=False):
     `carried`: found at the deadline of its intraday window to fit overnight margin. `gross`, `fees`, `funding`,
     `slippage` are USD so far; `net` = gross − fees − funding. `exit_price` is the mean of all exit fills by contracts,
     `exit_reason` that of the last; both, and `exit_time`, are None while contracts are open. `filled_while_down`,
-    `ambiguous` and `rest`: one of its exits was (see Fill).
+    `ambiguous`, `rest` and `after_hole`: one of its exits was (see Fill).
     """
 
     id: str
@@ -156,6 +159,7 @@ class Position(msgspec.Struct, frozen=True, gc=False):
     filled_while_down: bool = False
     ambiguous: bool = False
     rest: bool = False
+    after_hole: bool = False
 
     @property
     def net(self) -> Decimal:

@@ -39,7 +39,7 @@ class EntryContext(msgspec.Struct, frozen=True):
     reading at the trigger for the side that broke, None when it could not be computed. `halts` is source → reason.
     `equity` and `available` are USD now, `day_start_equity` the base of the daily loss limit; `daily_loss_hit` says
     that its halt is in force (a person's resume lifts it while the loss stands). `left` is when the last position of
-    the executed product was closed.
+    the executed product was closed. `lease` tells why this shard may not enter the product, None where it may.
     """
 
     setup: Setup
@@ -63,6 +63,7 @@ class EntryContext(msgspec.Struct, frozen=True):
     pending: tuple[PendingEntry, ...] = ()
     ratio: Decimal | None = None
     left: datetime | None = None
+    lease: str | None = None
 
     @property
     def flipped(self) -> tuple[Position, ...]:

@@ -77,7 +77,7 @@ class Orders:
             row |= {"status": "filled", "done_at": fill.time} if whole else {"status": "partially_filled"}
         self.fills[order.id, event.number] = {
             **of(fill, "position_id", "symbol", "side", "purpose", "contracts", "price", "reference"),
-            **of(fill, "fee", "slippage", "filled_while_down", "ambiguous", "rest"),
+            **of(fill, "fee", "slippage", "filled_while_down", "ambiguous", "rest", "after_hole"),
             "at": fill.time,
         }
 

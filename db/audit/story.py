@@ -168,7 +168,7 @@ class Story:
             return
         moment = Moment(
             event.at, event.product, event.reference, event.bid, event.ask, event.ratio, event.marks, event.equity,
-            event.available, event.base, event.checks, event.size,
+            event.available, event.base, event.checks, event.size, event.lease,
         )  # fmt: skip
         product, account = self._product(event, event.product), self.venue.account
         outcome = self.bench.judge(event.key, trigger, moment, account, product, self._rules_at(event))

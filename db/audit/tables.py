@@ -29,7 +29,7 @@ _POSITION = (
     "symbol", "timeframe", "setup", "family", "side", "contracts", "entry_contracts", "contract_size", "entry_price",
     "entry_time", "stop", "first_stop", "target", "leverage", "tier", "margin", "liquidation", "worst", "best", "fees",
     "funding", "slippage", "gross", "net", "risk_at_entry", "exit_price", "exit_time", "exit_reason",
-    "filled_while_down", "ambiguous", "rest",
+    "filled_while_down", "ambiguous", "rest", "after_hole",
 )  # fmt: skip
 
 

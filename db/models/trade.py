@@ -60,7 +60,7 @@ class FillRow(Base):
 
     `reference` is the price before slippage; fee and slippage are USD for all of it. `filled_while_down`: settled from
     candles at a later start. `ambiguous`: a stop taken in a candle that does not tell whether the target came first.
-    `rest`: the feed was down and REST told the trade that filled it.
+    `rest`: the feed was down and REST told the trade that filled it. `after_hole`: see atlas.money.book.Fill.
     """
 
     __tablename__ = "fills"
@@ -87,6 +87,7 @@ class FillRow(Base):
     filled_while_down: Mapped[bool] = mapped_column(server_default="false")
     ambiguous: Mapped[bool] = mapped_column(server_default="false")
     rest: Mapped[bool] = mapped_column(server_default="false")
+    after_hole: Mapped[bool] = mapped_column(server_default="false")
 
 
 class PositionRow(Base):
@@ -145,6 +146,7 @@ class PositionRow(Base):
     ambiguous: Mapped[bool] = mapped_column(server_default="false")
     contradicted: Mapped[bool] = mapped_column(server_default="false")
     rest: Mapped[bool] = mapped_column(server_default="false")
+    after_hole: Mapped[bool] = mapped_column(server_default="false")
     signal_product: Mapped[str | None]
     signal_ratio: Mapped[Decimal | None]
     status: Mapped[str]

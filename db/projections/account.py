@@ -9,7 +9,7 @@ from actors.messages import AccountOpened, DayStarted, FundingPaid, HaltChanged
 from atlas.money.book import AccountState, Leg
 from db.models import AccountRow, FundingRow, LedgerRow
 from db.notices import halt_notice
-from db.projections.operation import notice
+from db.projections.operation import digests, notice
 from db.projections.row import Row, columns, here
 
 _mine = update(AccountRow).where(here(AccountRow.name)).values(updated_at=func.now())
@@ -40,8 +40,9 @@ def funding_paid(account: str, event: FundingPaid) -> list[Row]:
 
 
 def day_started(account: str, event: DayStarted) -> list[Row]:
-    """The day and the base of its loss limit."""
-    return [Row(_day, {"b_name": account, "day": event.day, "day_start_equity": event.equity}, ("account",))]
+    """The day and the base of its loss limit; and what is told of the day before."""
+    day = {"b_name": account, "day": event.day, "day_start_equity": event.equity}
+    return [Row(_day, day, ("account",)), *digests(account, event)]
 
 
 def halts_changed(account: str, event: HaltChanged) -> list[Row]:

@@ -1,13 +1,14 @@
 """The outbox and the answers to commands."""
 
+from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import Text, bindparam, cast, func, or_, select, update
+from sqlalchemy import Text, bindparam, cast, false, func, or_, select, update
 from sqlalchemy.dialects.postgresql import JSON, JSONB, insert
 
-from actors.messages import Alert, CommandBegun, CommandDone, NightAudited, Rejected
+from actors.messages import Alert, CommandBegun, CommandDone, DayStarted, NightAudited, Rejected
 from atlas.risk import MODE_SIGNALS
-from db.models import CommandRow, NightAuditRow, OutboxRow, TriggerRow
+from db.models import CommandRow, EventRow, NightAuditRow, OutboxRow, TriggerRow
 from db.notices import alert_notice, moment
 from db.projections import signals
 from db.projections.row import Row, columns, here, keys
@@ -34,6 +35,19 @@ _of_trade = (
     .values(**_values, payload=cast(_fields.concat(_told_besides), JSON))
     .on_conflict_do_nothing()
 )
+# The account's first day ends nothing. Ids of days sort as the days do.
+_days = (EventRow.account == bindparam("account"), EventRow.kind == DayStarted.__name__)
+_after_a_day = select(EventRow.seq).where(*_days, EventRow.id < bindparam("b_before")).exists()
+_past_day = select(
+    cast(bindparam("account"), Text),
+    cast(bindparam("key"), Text),
+    cast(bindparam("kind"), Text),
+    false(),
+    func.now(),
+    func.now(),
+    cast(_fields, JSON),
+).where(_after_a_day)
+_of_past_day = insert(OutboxRow).from_select([*_values, "payload"], _past_day).on_conflict_do_nothing()
 _unanswered = update(CommandRow).where(
     here(CommandRow.account), here(CommandRow.id), or_(CommandRow.status == "pending", CommandRow.status == "taken")
 )
@@ -42,7 +56,7 @@ _begun = _unanswered.values(result=bindparam("result"))
 _done = _unanswered.values(status=bindparam("status"), result=bindparam("result"), done_at=func.now())
 _audit = insert(NightAuditRow).on_conflict_do_nothing()
 
-NOTICES = (_plain, _of_trade)
+NOTICES = (_plain, _of_trade, _of_past_day)
 """The statements that give the alerter something to do."""
 
 
@@ -84,6 +98,22 @@ def night_audited(account: str, event: NightAudited) -> list[Row]:
         )
         rows.append(notice(account, event.key, "night_audit", {"at": moment(event.at), "text": text}, critical=True))
     return rows
+
+
+def digests(account: str, event: DayStarted) -> list[Row]:
+    """The day before is over, and with the first day of a week the week before: each is one notice (db/digest.py)."""
+    day = date.fromisoformat(event.day)
+    monday = day - timedelta(days=day.weekday())
+    fields = {"at": moment(event.at), "day": event.day}
+    told = (("daily_digest", f"digest:until:{day}", day), ("weekly_digest", f"digest:week-until:{monday}", monday))
+    return [
+        Row(
+            _of_past_day,
+            {"account": account, "key": key, "kind": kind, "fields": fields, "b_before": f"day:{began}"},
+            ("outbox",),
+        )
+        for kind, key, began in told
+    ]
 
 
 def notice(

@@ -88,7 +88,7 @@ def filled(account: str, event: Filled) -> list[Row]:
     fill, order = event.fill, event.order
     fields = columns(
         fill, "order_id", "position_id", "symbol", "side", "purpose", "contracts", "price", "reference", "fee",
-        "slippage", "filled_while_down", "ambiguous", "rest",
+        "slippage", "filled_while_down", "ambiguous", "rest", "after_hole",
     )  # fmt: skip
     status, done = ("filled", fill.time) if event.complete else ("partially_filled", None)
     part = {**keys(account, id=order.id), "part": fill.contracts, "status": status, "done_at": done, "at": fill.time}

@@ -1,18 +1,23 @@
 """The outbox as the alerter uses it: claim, then say what became of it. Each step is committed before it returns."""
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Engine, and_, literal_column, select, update
+from sqlalchemy import Engine, and_, func, literal_column, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.elements import ColumnElement
 
-from actors.alerter_outbox import Notice
+from actors.alerter_outbox import Notice, Told
 from atlas.errors import DatabaseError
+from db.chart import trade_picture
+from db.digest import WEEKLY, digest, told
 from db.engine import session
 from db.models import HealthRow, OutboxRow
 from db.projections.row import replaced
 from db.urgent import Urgent
+
+if TYPE_CHECKING:
+    from atlas.picture import TradePicture
 
 CLAIM = timedelta(seconds=60)
 """How long a claim holds: longer than any request to Discord takes, with its retries inside the alerter."""
@@ -52,19 +57,62 @@ class Outbox:
         return None
 
     def _claim(self, now: datetime) -> Notice | None:
-        due = (
-            select(OutboxRow.id)
-            .where(OutboxRow.account == self._account, OutboxRow.next_try_at <= now)
-            # As a literal: the planner cannot use the partial index for a parameter.
-            .where(OutboxRow.status == literal_column("'pending'"))
-            .order_by(OutboxRow.critical.desc(), OutboxRow.id)
-            .limit(1)
-            .with_for_update(skip_locked=True)
-            .scalar_subquery()
-        )
+        rows = self._take(now, 1, OutboxRow.critical.desc(), OutboxRow.id)
+        return rows[0] if rows else None
+
+    def claim_more(self, now: datetime, most: int) -> list[Notice]:
+        """Take up to `most` further rows that are due and not critical, oldest first."""
+        return sorted(self._take(now, most, OutboxRow.id, not_critical=True), key=lambda notice: notice.id)
+
+    def waiting(self, now: datetime) -> int:
+        """Return how many rows that are not critical are due and not claimed."""
+        due = select(func.count()).select_from(OutboxRow).where(self._due(now), ~OutboxRow.critical)
+        with session(self._engine) as connection:
+            return connection.execute(due).scalar_one()
+
+    def entry_of(self, notice: Notice) -> Told | None:
+        """Return the notice of the entry an exit belongs to, if Discord has that by itself."""
+        if notice.kind != "exit" or notice.id < 0:
+            return None
+        mine = and_(OutboxRow.account == self._account, OutboxRow.key == f"entry:{notice.payload.get('position_id')}")
+        with session(self._engine) as connection:
+            row = connection.execute(select(OutboxRow.__table__).where(mine, OutboxRow.status == "sent")).one_or_none()
+            if row is None or row.message_id is None:
+                return None
+            same = and_(OutboxRow.account == self._account, OutboxRow.message_id == row.message_id)
+            others = select(func.count()).select_from(OutboxRow).where(same, OutboxRow.id != row.id)
+            if connection.execute(others).scalar_one():
+                # The message told of more than the entry: that must not be lost.
+                return None
+        return Told(_notice(row), row.message_id, row.sent_at)
+
+    def digest_of(self, notice: Notice) -> dict[str, Any] | None:
+        """Return the numbers of a digest, None where there is no day to tell of."""
+        with session(self._engine) as connection:
+            found = digest(connection, self._account, str(notice.payload["day"]), weekly=notice.kind == WEEKLY)
+        return None if found is None else told(found)
+
+    def picture_of(self, notice: Notice) -> "TradePicture | None":
+        """Return what a picture of an entry or exit shows, None where there is nothing to show."""
+        position_id = notice.payload.get("position_id")
+        if notice.kind not in ("entry", "exit") or notice.id < 0 or position_id is None:
+            return None
+        with session(self._engine) as connection:
+            return trade_picture(connection, self._account, str(position_id), whole=notice.kind == "exit")
+
+    def _due(self, now: datetime) -> ColumnElement[bool]:
+        # Pending as a literal: the planner cannot use the partial index for a parameter.
+        pending = OutboxRow.status == literal_column("'pending'")
+        return and_(OutboxRow.account == self._account, OutboxRow.next_try_at <= now, pending)
+
+    def _take(self, now: datetime, most: int, *order: Any, not_critical: bool = False) -> list[Notice]:
+        query = select(OutboxRow.id).where(self._due(now))
+        if not_critical:
+            query = query.where(~OutboxRow.critical)
+        due = query.order_by(*order).limit(most).with_for_update(skip_locked=True).cte("due")
         claimed = (
             update(OutboxRow)
-            .where(OutboxRow.id == due)
+            .where(OutboxRow.id.in_(select(due.c.id)))
             .values(
                 attempts=OutboxRow.attempts + 1,
                 next_try_at=now + CLAIM,
@@ -75,12 +123,7 @@ class Outbox:
             .returning(OutboxRow.__table__)
         )
         with session(self._engine) as connection:
-            row = connection.execute(claimed).one_or_none()
-        if row is None:
-            return None
-        return Notice(
-            row.id, row.key, row.kind, row.critical, row.payload, row.created_at, row.attempts, doubtful=row.doubtful
-        )
+            return [_notice(row) for row in connection.execute(claimed)]
 
     def sent(self, notice_id: int, now: datetime, message_id: str | None) -> None:
         """Discord has it."""
@@ -123,3 +166,9 @@ class Outbox:
         mine: ColumnElement[bool] = and_(OutboxRow.account == self._account, OutboxRow.id == notice_id)
         with session(self._engine) as connection:
             connection.execute(update(OutboxRow).where(mine, OutboxRow.status == "pending").values(**values))
+
+
+def _notice(row: Any) -> Notice:
+    return Notice(
+        row.id, row.key, row.kind, row.critical, row.payload, row.created_at, row.attempts, doubtful=row.doubtful
+    )

@@ -4,9 +4,9 @@
 what was recorded. `atlas explain` and the panel's trade page show the same one.
 """
 
-from db.story.find import found
+from db.story.find import found, known
 from db.story.read import read
 from db.story.story import Story
 from db.story.tell import tell
 
-__all__ = ["Story", "found", "read", "tell"]
+__all__ = ["Story", "found", "known", "read", "tell"]

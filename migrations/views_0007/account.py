@@ -9,13 +9,13 @@ _EQUITY = """WITH started AS (
     SELECT account, (payload ->> 'day')::date AS day, (payload ->> 'equity')::numeric AS equity
     FROM events WHERE kind = 'DayStarted'
 ), marked AS (
-    SELECT p.account, sum(
+    SELECT p.account, sum(round(
         CASE p.side WHEN 'long' THEN 1 ELSE -1 END * p.contracts * p.contract_size * (coalesce(
             (SELECT price FROM quotes q WHERE q.symbol = p.symbol),
             (SELECT close FROM candles c WHERE c.symbol = p.symbol ORDER BY close_time DESC LIMIT 1),
             p.entry_price
-        ) - p.entry_price)
-    ) AS unrealised
+        ) - p.entry_price), 8
+    )) AS unrealised
     FROM positions p WHERE p.status = 'open' GROUP BY 1
 ), days AS (
     SELECT account, day - 1 AS day, equity, false AS running FROM started

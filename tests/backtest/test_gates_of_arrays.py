@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from atlas.backtest.account_gates import CLEAR, at_once
 from atlas.backtest.agreement import agreement
 from atlas.backtest.candidate import SIDES, Candidate, candidates
+from atlas.backtest.foreseen import Foreseen
 from atlas.backtest.frames import frames_of
 from atlas.backtest.gates import GATES, PASSED, at_least, first_failed
 from atlas.backtest.track import instant, micros, track_of
@@ -48,6 +49,7 @@ def searched(product: Product, file: CandleFile, rules: Rules) -> tuple[list[Can
                 int(triggers.times[place]), 0, int(triggers.points[place]), int(triggers.price[place]),
                 int(triggers.bars[place]), side, timeframe, FAMILIES[int(triggers.families[place])], place, track,
                 frames[timeframe], found.setups[timeframe], measured, True, 0.0, False, 0, 0, 0, 0,
+                Foreseen(0, 0, None),
             )
         )  # fmt: skip
     passed = np.flatnonzero(failed == PASSED)

@@ -17,8 +17,8 @@ from actors.messages import (
     DayStarted,
     EntryTriggered,
     Event,
-    FundingPaid,
     Filled,
+    FundingPaid,
     PositionClosed,
     PositionOpened,
     Quote,
@@ -48,7 +48,7 @@ AT_ONCE = 40
 """Batches in one transaction."""
 
 
-def fill(engine: Engine, url: str, trades: int, candles: int, rejections_per_trade: int = 4) -> None:
+def fill(engine: Engine, url: str, trades: int, candles: int, rejections_per_trade: int = 1) -> None:
     """Fill an empty, migrated database; the last five trades are open still, and eight setups wait."""
     held = AccountLock(url, ACCOUNT, Holder("bench", 1, "0", "paper", "abc"))
     held.acquire()

@@ -23,8 +23,10 @@ LIVELY = Rules(
 )
 
 
-def lively(rules: Rules = LIVELY, *, seed: int = 7, steps: int = 1500) -> list[EventBatch]:
-    """What the journal was told: some days of a random walk, halted and resumed once, flattened at the end."""
+def lively(
+    rules: Rules = LIVELY, *, seed: int = 7, steps: int = 1500, flattened: bool = True
+) -> list[EventBatch]:
+    """What the journal was told: some days of a random walk, halted and resumed once, flattened at the end if asked."""
     chance, scene, price = random.Random(seed), Scene(rules=rules, closed=BEFORE), 60500.0
     for step in range(steps):
         price += chance.choice((-350, -120, -60, -15, -5, 5, 15, 60, 120, 350))
@@ -35,7 +37,8 @@ def lively(rules: Rules = LIVELY, *, seed: int = 7, steps: int = 1500) -> list[E
             scene.run(Halt("person", "lunch", 1))
         if step == steps // 2 + 60:
             scene.run(Resume("person", 2))
-    scene.run(Flatten("me", 3))
+    if flattened:
+        scene.run(Flatten("me", 3))
     scene.run(MarketTime(NOON + timedelta(minutes=2 * steps)))
     assert scene.undisturbed
     return scene.kit.batches

@@ -174,6 +174,22 @@ def test_undelivered_critical_alert_is_told_by_its_row_alone(engine: Engine, wri
     assert urgent.claim(soon()) is None
 
 
+def test_critical_alert_told_by_its_row_is_not_told_again_when_it_is_spooled_after_that(
+    engine: Engine, writer: Writer
+) -> None:
+    urgent, told = Urgent(), alert("c", critical=True)
+    outbox = Outbox(engine, "paper", urgent)
+    writer.write([batch_of([told], input=None, at=START)])
+    notice = outbox.claim(soon())
+    assert notice is not None
+    outbox.sent(notice.id, START, "777")
+    # The commit's answer got lost, so that the journal has spooled what is in the database.
+    urgent.offer(told.key, told.kind, alert_notice(told), told.at)
+    hide(engine, "outbox", "outbox_away")
+    with pytest.raises(DatabaseError):
+        outbox.claim(soon())
+
+
 # ── commands ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -17,6 +17,7 @@ from actors.messages import (
     FeedUp,
     Filled,
     FundingPaid,
+    MarketTime,
     Missed,
     OrderMoved,
     PositionClosed,
@@ -316,6 +317,24 @@ def test_it_may_come_in_parts_and_the_feed_goes_on_from_there(restart: Restart) 
     assert scene.events(PositionClosed) == []
     scene.trade(58000, at(62, 10), source="snapshot")
     assert ended(scene) == ("stop", at(62, 10), False, False)
+
+
+def test_the_mark_of_an_hour_is_the_last_close_before_it_though_what_was_stored_is_older(restart: Restart) -> None:
+    """Prices are stored once a second: the killed process had seen 61700, and stored the 61600 of the entry."""
+    scene = restart(entered(rows=FAR))
+    (before,) = minutes(flat(61700, at(57)))
+    settle(scene, at(150), flat(61800, at(90)), after=at(58), before={BIP: before})
+    paid = scene.events(FundingPaid)
+    assert [(each.at, each.mark) for each in paid] == [(at(60), D(61700)), (at(120), D(61800))]
+
+
+def test_with_no_candle_for_hours_the_last_close_before_stays_the_mark(restart: Restart) -> None:
+    scene = restart(entered(rows=FAR))
+    (before,) = minutes(flat(61700, at(57)))
+    scene.run(Missed(at(58), at(58), at(59), {BIP: ()}, before={BIP: before}))
+    scene.run(FeedUp(at(59)))
+    scene.run(MarketTime(at(61)))
+    assert [(paid.at, paid.mark) for paid in scene.events(FundingPaid)] == [(at(60), D(61700))]
 
 
 def test_with_no_candle_at_all_time_goes_on(restart: Restart) -> None:

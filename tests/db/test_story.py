@@ -1,60 +1,94 @@
 """The story of every trigger of a lively account: complete, and the same numbers as tables, ledger and audit."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, Engine, select, text
 
 from atlas.errors import DataError
 from atlas.money.entry import Check
 from atlas.money.sizing import Size
 from atlas.risk import GATES
+from db.embedded import EmbeddedServer
+from db.engine import connect
+from db.lock import AccountLock
 from db.models import PositionRow, RejectionRow, TriggerRow
 from db.story import Story, found, read, tell
 from db.story.picture import picture_of
+from db.writer import Writer
+from tests.db.audited import lively, store
+from tests.db.conftest import HOLDER
 
 
-def stories(connection: Connection, outcome: str | None = None) -> list[Story]:
-    """The stories of all triggers, or of those that ended so."""
+@pytest.fixture(scope="module")
+def lively_half(postgres: EmbeddedServer, migrated_template: str, worker: str) -> Iterator[Engine]:
+    """An engine on a database with a lively account, `paper`."""
+    name = f"story_{worker}"
+    postgres.create_database(name, template=migrated_template)
+    engine = connect(postgres.url(name))
+    held = AccountLock(postgres.url(name), "paper", HOLDER)
+    held.acquire()
+    store(Writer(engine, "paper", held.fence), lively(steps=500))
+    held.release()
+    yield engine
+    engine.dispose()
+    postgres.drop_database(name)
+
+
+@pytest.fixture
+def connection(lively_half: Engine) -> Iterator[Connection]:
+    """A transaction on it that is rolled back, so that the next test finds it whole."""
+    with lively_half.connect() as connection:
+        yield connection
+        connection.rollback()
+
+
+@pytest.fixture(scope="module")
+def told(lively_half: Engine) -> list[Story]:
+    """The stories of all its triggers, oldest first."""
     query = select(TriggerRow.id).where(TriggerRow.account == "paper").order_by(TriggerRow.at, TriggerRow.id)
-    if outcome is not None:
-        query = query.where(TriggerRow.outcome == outcome)
-    return [tell(read(connection, "paper", id_)) for id_ in connection.execute(query).scalars()]
+    with lively_half.connect() as connection:
+        return [tell(read(connection, "paper", id_)) for id_ in connection.execute(query).scalars()]
+
+
+def of(told: list[Story], outcome: str) -> list[Story]:
+    """Those that ended so."""
+    return [story for story in told if story.outcome == outcome]
 
 
 def test_every_trigger_has_a_story_that_ends_as_a_trade_or_as_one_named_rejection(
-    lively_connection: Connection,
+    told: list[Story],
 ) -> None:
-    told = stories(lively_connection)
-    assert len(told) >= 50
+    assert len(told) >= 20
     for story in told:
         assert (story.outcome == "trade") == (story.trade is not None) == (story.why_not is None)
         assert (story.outcome == "rejected") == (story.why_not is not None)
 
 
-def test_every_gate_is_told_in_order_with_value_and_threshold(lively_connection: Connection) -> None:
-    for story in stories(lively_connection):
+def test_every_gate_is_told_in_order_with_value_and_threshold(told: list[Story]) -> None:
+    for story in told:
         assert story.gates_told
         assert tuple(check.gate for check in story.gates) == GATES[: len(story.gates)]
         assert all(check.value and check.threshold for check in story.gates)
         assert [check.outcome for check in story.gates[:-1]].count("failed") == 0
         if story.trade is not None:
             assert len(story.gates) == len(GATES)
-    rejected = stories(lively_connection, "rejected")
+    rejected = of(told, "rejected")
     assert {story.gates[-1] for story in rejected} == {story.why_not for story in rejected}
     assert len({story.why_not.gate for story in rejected if story.why_not is not None}) >= 2
 
 
-def test_the_rejection_is_that_of_the_table(lively_connection: Connection) -> None:
-    rows = lively_connection.execute(select(RejectionRow.__table__).where(RejectionRow.account == "paper")).all()
+def test_the_rejection_is_that_of_the_table(connection: Connection, told: list[Story]) -> None:
+    rows = connection.execute(select(RejectionRow.__table__).where(RejectionRow.account == "paper")).all()
     stored = {row.id: Check(row.gate, "failed", row.value, row.threshold) for row in rows}
-    assert {story.id: story.why_not for story in stories(lively_connection, "rejected")} == stored
+    assert {story.id: story.why_not for story in of(told, "rejected")} == stored
 
 
-def test_the_size_is_what_the_step_that_bound_it_says_and_what_was_traded(lively_connection: Connection) -> None:
-    for story in stories(lively_connection, "trade"):
+def test_the_size_is_what_the_step_that_bound_it_says_and_what_was_traded(told: list[Story]) -> None:
+    for story in of(told, "trade"):
         steps = {step.name: step.value for step in story.sizing}
         (bound,) = (step for step in story.sizing if step.bound)
         caps = [steps[name] for name in ("by the risk", "by the margin", "by the product's limit")]
@@ -64,30 +98,32 @@ def test_the_size_is_what_the_step_that_bound_it_says_and_what_was_traded(lively
         assert steps["by the risk"] == steps["risk budget"] // each
 
 
-def test_the_cash_of_all_deeds_is_the_net_of_the_trade_and_of_the_ledger(lively_connection: Connection) -> None:
+def test_the_cash_of_all_deeds_is_the_net_of_the_trade_and_of_the_ledger(
+    connection: Connection, told: list[Story]
+) -> None:
     nets = select(PositionRow.id, PositionRow.net).where(PositionRow.account == "paper")
-    stored = {row.id: row.net for row in lively_connection.execute(nets)}
-    told = {story.id: story for story in stories(lively_connection, "trade")}
-    assert told.keys() == stored.keys()
-    for id_, story in told.items():
+    stored = {row.id: row.net for row in connection.execute(nets)}
+    trades = {story.id: story for story in of(told, "trade")}
+    assert trades.keys() == stored.keys()
+    for id_, story in trades.items():
         assert story.trade is not None
         money = story.trade.money
         cash = sum((deed.amount for deed in story.deeds if deed.amount is not None), Decimal(0))
         assert money.net == money.booked == cash == stored[id_] == money.gross - money.fees - money.funding
-    assert any(deed.kind == "funding" for story in told.values() for deed in story.deeds)
-    assert any(deed.kind == "stop_moved" for story in told.values() for deed in story.deeds)
+    assert any(deed.kind == "funding" for story in trades.values() for deed in story.deeds)
+    assert any(deed.kind == "stop_moved" for story in trades.values() for deed in story.deeds)
 
 
-def test_the_deeds_are_in_the_order_of_time_from_the_setup_to_the_exit(lively_connection: Connection) -> None:
-    for story in stories(lively_connection):
+def test_the_deeds_are_in_the_order_of_time_from_the_setup_to_the_exit(told: list[Story]) -> None:
+    for story in told:
         times = [deed.at for deed in story.deeds]
         assert times == sorted(times)
         assert [deed.kind for deed in story.deeds][:2] == ["setup", "triggered"]
         assert story.deeds[-1].kind == ("rejected" if story.trade is None else "closed")
 
 
-def test_the_levels_are_those_of_the_bars_it_was_read_from(lively_connection: Connection) -> None:
-    for story in stories(lively_connection):
+def test_the_levels_are_those_of_the_bars_it_was_read_from(told: list[Story]) -> None:
+    for story in told:
         bars = {bar.role: bar for bar in story.bars}
         assert bars["C1"].decided
         assert bars["C1"].open_time == story.setup_time
@@ -97,8 +133,8 @@ def test_the_levels_are_those_of_the_bars_it_was_read_from(lively_connection: Co
         assert bars["C1"].type in (last, None)
 
 
-def test_continuity_is_told_frame_by_frame_at_detection_and_at_the_trigger(lively_connection: Connection) -> None:
-    for story in stories(lively_connection):
+def test_continuity_is_told_frame_by_frame_at_detection_and_at_the_trigger(told: list[Story]) -> None:
+    for story in told:
         assert [reading.moment for reading in story.continuity] == ["detection", "trigger"]
         for reading in story.continuity:
             agreeing = sum(each.answer == "agrees" for each in reading.frames)
@@ -111,44 +147,46 @@ def test_continuity_is_told_frame_by_frame_at_detection_and_at_the_trigger(livel
                 assert beyond == (frame.answer == "agrees")
 
 
-def test_a_picture_shows_the_bars_of_the_story(lively_connection: Connection) -> None:
-    for story in stories(lively_connection)[:20]:
+def test_a_picture_shows_the_bars_of_the_story(told: list[Story]) -> None:
+    for story in told[:20]:
         picture = picture_of(story)
         assert picture is not None
         assert len(picture.bars) == len(story.bars)
         entered = story.bars[picture.entry_bar]
         assert entered.open_time <= story.at
-        assert picture.exit is None or story.trade is not None and picture.exit == story.trade.exit_price
+        assert picture.exit is None or (story.trade is not None and picture.exit == story.trade.exit_price)
 
 
-def test_a_trigger_of_a_version_that_told_no_gates_says_so(lively_connection: Connection) -> None:
-    (story, *_) = stories(lively_connection, "rejected")
+def test_a_trigger_of_a_version_that_told_no_gates_says_so(connection: Connection, told: list[Story]) -> None:
+    (story, *_) = of(told, "rejected")
     payload = "(payload::jsonb - 'checks' - 'size')::json"
-    changed = lively_connection.execute(
+    changed = connection.execute(
         text(f"UPDATE events SET payload = {payload} WHERE id = :key"), {"key": f"judged:{story.id}"}
     )
     assert changed.rowcount == 1
-    old = tell(read(lively_connection, "paper", story.id))
+    old = tell(read(connection, "paper", story.id))
     assert (old.gates_told, old.gates, old.sizing) == (False, (story.why_not,), ())
 
 
-def test_a_candle_that_was_replaced_since_does_not_change_what_was_decided_on(lively_connection: Connection) -> None:
-    (story, *_) = stories(lively_connection)
-    lively_connection.execute(
+def test_a_candle_that_was_replaced_since_does_not_change_what_was_decided_on(
+    connection: Connection, told: list[Story]
+) -> None:
+    (story, *_) = told
+    connection.execute(
         text("UPDATE candles SET high = high + 1, type = '3' WHERE symbol = :symbol AND open_time = :at"),
         {"symbol": story.symbol, "at": story.setup_time},
     )
-    assert tell(read(lively_connection, "paper", story.id)).bars == story.bars
+    assert tell(read(connection, "paper", story.id)).bars == story.bars
 
 
 # ── finding ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_an_id_is_found_whole_or_by_a_part_that_no_other_has(lively_connection: Connection) -> None:
-    (story, *_) = stories(lively_connection)
-    assert found(lively_connection, "paper", story.id) == story.id
+def test_an_id_is_found_whole_or_by_a_part_that_no_other_has(connection: Connection, told: list[Story]) -> None:
+    (story, *_) = told
+    assert found(connection, "paper", story.id) == story.id
     part = story.id.partition(":")[2]
-    assert found(lively_connection, "paper", part.lower()) == story.id
+    assert found(connection, "paper", part.lower()) == story.id
 
 
 @pytest.mark.parametrize(
@@ -157,39 +195,39 @@ def test_an_id_is_found_whole_or_by_a_part_that_no_other_has(lively_connection: 
      ("%", "has no trade or trigger")],
 )  # fmt: skip
 def test_what_is_no_single_id_is_an_error_that_names_the_nearest(
-    lively_connection: Connection, wanted: str, said: str
+    connection: Connection, told: list[Story], wanted: str, said: str
 ) -> None:
     with pytest.raises(DataError, match=said) as error:
-        found(lively_connection, "paper", wanted)
-    ids = [story.id for story in stories(lively_connection)]
+        found(connection, "paper", wanted)
+    ids = [story.id for story in told]
     assert sum(f"`{id_}`" in str(error.value) for id_ in ids) == 5
 
 
-def test_a_mistyped_id_is_answered_with_the_one_that_was_meant(lively_connection: Connection) -> None:
-    (story, *_) = stories(lively_connection)
+def test_a_mistyped_id_is_answered_with_the_one_that_was_meant(connection: Connection, told: list[Story]) -> None:
+    (story, *_) = told
     with pytest.raises(DataError, match=rf"nearest ids are .*`{story.id.replace('?', '[?]')}`"):
-        found(lively_connection, "paper", f"{story.id}x")
+        found(connection, "paper", f"{story.id}x")
 
 
-def test_a_setup_that_never_triggered_is_an_error_that_says_what_became_of_it(lively_connection: Connection) -> None:
+def test_a_setup_that_never_triggered_is_an_error_that_says_what_became_of_it(connection: Connection) -> None:
     query = text("SELECT id FROM setups WHERE account = 'paper' AND status = 'lapsed' LIMIT 1")
-    id_ = lively_connection.execute(query).scalar_one()
+    id_ = connection.execute(query).scalar_one()
     with pytest.raises(DataError, match="has not triggered: the setup is lapsed"):
-        found(lively_connection, "paper", id_)
+        found(connection, "paper", id_)
 
 
-def test_an_account_in_which_nothing_triggered_says_so(lively_connection: Connection) -> None:
+def test_an_account_in_which_nothing_triggered_says_so(connection: Connection) -> None:
     with pytest.raises(DataError, match="nothing has triggered yet"):
-        found(lively_connection, "quiet", "BIP")
+        found(connection, "quiet", "BIP")
 
 
-def test_a_long_trade_shows_its_begin_and_its_end_and_counts_what_is_between(lively_connection: Connection) -> None:
-    story = max(
-        (each for each in stories(lively_connection, "trade")), key=lambda each: each.trade.seconds if each.trade else 0
-    )
+def test_a_long_trade_shows_its_begin_and_its_end_and_counts_what_is_between(
+    connection: Connection, told: list[Story]
+) -> None:
+    (story, *_) = of(told, "trade")
     length: timedelta = story.valid_until - story.valid_from
     minutes: dict[str, Any] = {"symbol": story.symbol, "timeframe": story.timeframe}
-    lively_connection.execute(
+    connection.execute(
         text(
             "INSERT INTO candles (symbol, timeframe, open_time, close_time, open, high, low, close, volume, verified) "
             "SELECT :symbol, :timeframe, :at + n * :length, :at + (n + 1) * :length, 1, 1, 1, 1, 1, true "
@@ -198,20 +236,20 @@ def test_a_long_trade_shows_its_begin_and_its_end_and_counts_what_is_between(liv
         {**minutes, "at": story.valid_from, "length": length},
     )
     payload = "jsonb_set(payload::jsonb, '{exit_time}', to_jsonb(CAST(:at AS text)))::json"
-    lively_connection.execute(
+    connection.execute(
         text(f"UPDATE positions SET payload = {payload} WHERE id = :id"),
         {"id": story.id, "at": (story.valid_from + 80 * length).isoformat()},
     )
-    long = tell(read(lively_connection, "paper", story.id))
+    long = tell(read(connection, "paper", story.id))
     (cut,) = (bar for bar in long.bars if bar.skipped)
     before = long.bars[long.bars.index(cut) - 1]
     assert cut.open_time - before.close_time == cut.skipped * length
     assert long.bars[-1].open_time == story.valid_from + 83 * length
 
 
-def test_the_steps_are_those_of_the_size_that_was_judged(lively_connection: Connection) -> None:
-    for story in stories(lively_connection, "trade"):
-        judged = read(lively_connection, "paper", story.id).judged
+def test_the_steps_are_those_of_the_size_that_was_judged(connection: Connection, told: list[Story]) -> None:
+    for story in of(told, "trade"):
+        judged = read(connection, "paper", story.id).judged
         assert judged is not None
         assert isinstance(judged.size, Size)
         shown = {step.value for step in story.sizing}

@@ -1,7 +1,6 @@
 """The reporting views say what `atlas report` says, to the last digit, and who may read them."""
 
 import logging
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -36,20 +35,20 @@ def rows(connection: Connection, query: str, **values: Any) -> list[dict[str, An
 
 
 @pytest.fixture
-def connection(lively_connection: Connection) -> Iterator[Connection]:
+def connection(lively_connection: Connection) -> Connection:
     """Return a transaction on the lively account's database."""
-    yield lively_connection
+    return lively_connection
 
 
 def test_every_trade_is_a_row_with_its_metrics(connection: Connection) -> None:
-    found = rows(connection, "SELECT * FROM v_trades WHERE account = 'paper' AND status = 'closed' ORDER BY entry_time, id")
+    found = rows(connection, "SELECT * FROM v_trades WHERE status = 'closed' ORDER BY entry_time, id")
     expected = [(position.id, trade(position)) for position in positions(connection, "paper", "closed")]
     assert len(found) == len(expected) >= 20
     for row, (key, told) in zip(found, expected, strict=True):
         assert row["id"] == key
         for name in ("symbol", "timeframe", "setup", "side", "entry_time", "entry_price", "target", "exit_time",
-                     "exit_price", "exit_reason", "contracts", "gross", "fees", "funding", "net", "continuity", "family",
-                     "slippage", "filled_while_down", "ambiguous", "rest"):  # fmt: skip
+                     "exit_price", "exit_reason", "contracts", "gross", "fees", "funding", "net", "continuity",
+                     "family", "slippage", "filled_while_down", "ambiguous", "rest"):  # fmt: skip
             assert row[name] == getattr(told, name), name
         assert row["first_stop"] == told.stop
         for name in ("r", "mae_r", "mfe_r"):

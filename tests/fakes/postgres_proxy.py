@@ -29,10 +29,14 @@ class PostgresProxy:
         self._lock = threading.Lock()
 
     @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return int(self._listener.getsockname()[1])
+
+    @property
     def url(self) -> str:
         """The database's URL through the proxy."""
-        number = self._listener.getsockname()[1]
-        outer = self._inner.set(host="127.0.0.1", port=number).difference_update_query(["host", "port"])
+        outer = self._inner.set(host="127.0.0.1", port=self.port).difference_update_query(["host", "port"])
         return outer.render_as_string(hide_password=False)
 
     def __enter__(self) -> "PostgresProxy":

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import pytest
 
-from actors.alerter import Alerter, AlerterState, Look, Tick
+from actors.alerter import Alerter, AlerterState, AlertRules, Look, Tick
 from actors.alerter_discord import Webhook
 from actors.journal import AskCommitted, DisplayDue, HealthSeen, Journal, JournalState, WriteDue
 from actors.messages import Crashed, EventBatch, Flatten, Flush, Halt, MarketTime, OutboxReady, Quote, Resume
@@ -209,7 +209,8 @@ def test_a_crash_of_the_alerter_delivers_everything_once(kind: type[Any], moment
         webhook = discord.url
 
         def make(state: AlerterState) -> Alerter:
-            return Alerter(state, outbox, Webhook(webhook), Random(1).random, account="paper")
+            alone = AlertRules(together=100)
+            return Alerter(state, outbox, Webhook(webhook), Random(1).random, account="paper", rules=alone)
 
         post = Post()
         for name in (JOURNAL, SUPERVISOR):

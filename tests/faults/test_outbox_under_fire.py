@@ -85,7 +85,7 @@ def test_a_bad_day_delivers_everything_and_marks_every_repeat(desk: Desk, discor
         after += 400.0
         desk.look(after)
         assert after < 40_000, desk.rows()
-    told = [footer(message) for message in discord.messages]
+    told = discord.told
     assert {one.removesuffix(REPEATED) for one in told} == {f"ATLAS paper · {row.key}" for row in desk.rows()}
     assert max(Counter(one for one in told if not one.endswith(REPEATED)).values()) == 1
     assert desk.health() == ("running", None)

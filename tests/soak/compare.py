@@ -3,7 +3,8 @@
 Every position is as large as the exchange takes and none is in another's way (tests/soak/whole.py), so that what one
 trigger becomes depends on no other. So each trigger is compared by itself, with its position, fills, funding, ledger
 and alerts. Only in the time ATLAS was away may something differ: a trigger of then is `missed`, an exit of then is
-`filled_while_down`, and a setup that came and went within it was never seen. Anything else is a fault.
+`filled_while_down`, and a setup that came and went within it was never seen. A position of which some trades were not
+seen, or told again without quotes, leaves `after_hole`. Anything else is a fault.
 """
 
 from collections import Counter
@@ -25,8 +26,8 @@ in anew, later than the run before did, and with sixty bars before them."""
 _NOT_OF_POSITION = ("payload", "change", "updated_at")
 _TOLD_OF_SETUP = ("continuity_at_detection", "labels")
 ABOUT_TRADES = ("entry", "exit")
-ABOUT_ITSELF = ("start", "stop", "recovered", "feed_up", "feed_down", "halt", "resume", "database_down", "database_up",
-                "history", "stale_price")  # fmt: skip
+ABOUT_ITSELF = ("start", "stop", "recovered", "feed", "feed_up", "feed_down", "halt", "resume", "database_down",
+                "database_up", "history", "stale_price")  # fmt: skip
 """Alerts of what happens to ATLAS, not to the market."""
 HELD = AGAIN + timedelta(minutes=2)
 """Full continuity is told once it has held for a minute, and the same side not again for an hour."""
@@ -71,6 +72,7 @@ class Compared(msgspec.Struct):
     missed: int = 0
     filled_while_down: int = 0
     unseen: int = 0
+    after_hole: int = 0
     refused: Counter[str] = msgspec.field(default_factory=Counter)
     unexplained: list[str] = msgspec.field(default_factory=list)
 
@@ -176,7 +178,10 @@ def _position(id_: str, wanted: Told, stored: Told, away: Sequence[Away], found:
         key = f"{kind}:{id_}"
         if _notice(stored.alerts.get(key)) != _notice(wanted.alerts.get(key)):
             wrong.append(f"alert {kind}")
-    if wrong:
+    holed = any(fill["after_hole"] for fill in stored.fills[id_])
+    if wrong and holed and any(_overlaps(each, ours) for each in away):
+        found.after_hole += 1
+    elif wrong:
         first = wrong[0]
         values = f": {ours[first]}, undisturbed {theirs[first]}" if first in theirs else ""
         found.unexplained.append(f"{id_}: its trade differs in {', '.join(wrong)}{values}")
@@ -209,6 +214,12 @@ def _alerts(wanted: Told, stored: Told, away: Sequence[Away], found: Compared) -
 
 def _within(at: datetime, away: Iterable[Away], after: timedelta = timedelta(0)) -> bool:
     return any(each.since - timedelta(minutes=1) <= at <= each.until + after for each in away)
+
+
+def _overlaps(away: Away, position: Row) -> bool:
+    """Whether ATLAS was away while the position was open."""
+    left = position["exit_time"]
+    return away.until >= position["entry_time"] and (left is None or away.since <= left)
 
 
 def _gate(run: Told, id_: str) -> str | None:

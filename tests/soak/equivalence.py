@@ -79,7 +79,7 @@ def process_part(server: EmbeddedServer, place: Path, seed: int, runs: int, jobs
         print(
             f"process {number:4}  {run.kills} kills, {run.triggers} triggers: {found.same} the same, {found.missed} "
             f"missed, {found.filled_while_down} filled while down, {found.unseen} came and went while down, "
-            f"{len(found.unexplained)} unexplained, {run.audit} found by the audit",
+            f"{found.after_hole} after a hole, {len(found.unexplained)} unexplained, {run.audit} found by the audit",
             flush=True,
         )
         for line in found.unexplained:
@@ -91,7 +91,8 @@ def process_part(server: EmbeddedServer, place: Path, seed: int, runs: int, jobs
         f"together {sum(run.trades for run in ended)} trades, {sum(run.ledger for run in ended)} ledger rows, "
         f"{sum(run.alerts for run in ended)} outbox rows, {sum(run.compared.missed for run in ended)} missed, "
         f"{sum(run.compared.filled_while_down for run in ended)} filled while down, "
-        f"{sum(run.compared.unseen for run in ended)} came and went while down; {differing} runs differ",
+        f"{sum(run.compared.unseen for run in ended)} came and went while down, "
+        f"{sum(run.compared.after_hole for run in ended)} after a hole; {differing} runs differ",
         flush=True,
     )
     return differing

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import msgspec
 from sqlalchemy import Engine
 
-from actors.alerter import Alerter, AlerterState
+from actors.alerter import Alerter, AlerterState, AlertRules
 from actors.alerter_discord import Webhook
 from actors.journal import Journal, JournalState
 from actors.messages import Crashed, Flush
@@ -36,6 +36,8 @@ from db.writer import Writer
 ALERTER = "alerter"
 PER_INPUT = timedelta(microseconds=200)
 """Wall time an input takes: some 250 inputs between two writes of the journal."""
+EACH_ALONE = 1_000_000
+"""Notices that would have to wait before some share a message: each is to be counted."""
 HOLDER = Holder("this machine", 1, "1", "paper", "some rules")
 
 
@@ -188,6 +190,7 @@ def _alerter(engine: Engine, account: str, webhook: str) -> Role[AlerterState]:
     outbox = Outbox(engine, account)
 
     def make(state: AlerterState) -> Alerter:
-        return Alerter(state, outbox, Webhook(webhook), Random(1).random, account=account)
+        alone = AlertRules(together=EACH_ALONE, burst=0)
+        return Alerter(state, outbox, Webhook(webhook), Random(1).random, account=account, rules=alone)
 
     return Role(ALERTER, make, AlerterState(), tail=0)

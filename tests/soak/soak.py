@@ -48,8 +48,9 @@ PAUSE = 15.0
 SETTLED = 600.0
 """Seconds after which the memory of a process is what it is to stay."""
 MOST_GROWTH = 0.05
-ALERTS = '[discord]\noff = ["entry"]\n'
-"""Discord takes two and a half alerts a second: the exits of a fast market are as many as that."""
+ALERTS = '[discord]\noff = ["entry"]\nburst = 0\n'
+"""Discord takes two and a half messages a second: the exits of a fast market are as many as that. No list of very many:
+it does not name each."""
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -146,7 +147,7 @@ def soak(
             audit = run.atlas("audit")["differences"]
             recorded = next(iter(run.place.rglob("decider.json"))).parents[1]
             again = replayed(recorded, begun, datetime.now(UTC), run.url, ACCOUNT, __version__)
-        footers = [message["embeds"][0]["footer"]["text"] for message in discord.messages]
+        footers = [embed["footer"]["text"] for message in discord.messages for embed in message["embeds"]]
     result = compared(wanted.result(), found, [*(each.away for each in soaked.struck), *halts])
     print(f"stopped in {stopped:.1f} s")
     doubled = [footer for footer in set(footers) if footers.count(footer) > 1 and "possibly repeated" not in footer]
@@ -200,7 +201,8 @@ def _report(result: Compared, soaked: Soak, messages: int) -> None:
     refused = "".join(f", {count} {gate}" for gate, count in sorted(result.refused.items()))
     print(
         f"triggers: {result.same} the same, {result.missed} missed, {result.filled_while_down} filled while down, "
-        f"{result.unseen} unseen{refused}, {len(result.unexplained)} unexplained; {messages} alerts delivered"
+        f"{result.unseen} unseen, {result.after_hole} after a hole{refused}, "
+        f"{len(result.unexplained)} unexplained; {messages} alerts delivered"
     )
 
 

@@ -116,6 +116,19 @@ def test_an_exit_while_down_is_explained_only_by_a_time_away(ran: Told, trade: s
     assert (found.filled_while_down, found.unexplained) == (1, [])
 
 
+def test_what_a_hole_has_changed_is_explained_by_its_mark_and_only_if_there_was_one(ran: Told, trade: str) -> None:
+    def holed(mark: bool) -> Told:
+        fills = [{**fill, "price": fill["price"] + 1, "after_hole": mark} if fill["purpose"] != "entry" else fill
+                 for fill in ran.fills[trade]]  # fmt: skip
+        return msgspec.structs.replace(ran, fills={**ran.fills, trade: fills})
+
+    entered, left = ran.positions[trade]["entry_time"], ran.positions[trade]["exit_time"]
+    found = compared(ran, holed(True), [Away(entered, left)])
+    assert (found.after_hole, found.unexplained) == (1, [])
+    assert len(compared(ran, holed(False), [Away(entered, left)]).unexplained) == 1
+    assert len(compared(ran, holed(True), [Away(left + HOUR, left + 2 * HOUR)]).unexplained) == 1
+
+
 def test_an_alert_told_of_no_trade_is_found(ran: Told) -> None:
     key = next(key for key in ran.alerts if key.startswith("entry:"))
     told_twice = msgspec.structs.replace(ran, alerts={**ran.alerts, f"{key}:again": ran.alerts[key]})

@@ -1,5 +1,6 @@
 """A daemon's database as the panel meets it: filled with real events by the journal's own writer."""
 
+import hashlib
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,7 +10,10 @@ from typing import Any
 
 import msgspec
 from flask import Flask
+from flask.sessions import SecureCookieSessionInterface
+from flask.testing import FlaskClient
 from sqlalchemy import delete, insert, update
+from werkzeug.security import generate_password_hash
 from werkzeug.serving import ThreadedWSGIServer, make_server
 
 from actors.messages import (
@@ -31,6 +35,7 @@ from db.engine import connect
 from db.models import AccountRow, DaemonRow, HealthRow
 from db.writer import Extras, Writer
 from web import PanelConfig, create_app
+from web.keys import Keys
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 FRAMES = ("1M", "1w", "1d", "1h")
@@ -142,10 +147,10 @@ class Daemon:
         """Let go of the database."""
         self.engine.dispose()
 
-    def write(self, *events: Event, quotes: tuple[Quote, ...] = ()) -> None:
-        """Commit events and quotes in one transaction."""
+    def write(self, *events: Event, quotes: tuple[Quote, ...] = (), extras: Extras | None = None) -> None:
+        """Commit events and quotes, or other `extras`, in one transaction."""
         self._input += 1
-        written = self._writer.write([batch_of(events, input=self._input, at=NOW)], Extras(quotes))
+        written = self._writer.write([batch_of(events, input=self._input, at=NOW)], extras or Extras(quotes))
         assert written.refused == ()
 
     def open_account(self, equity: int = 10000, reserved: str = "0") -> None:
@@ -208,6 +213,9 @@ class Daemon:
 
 def busy_day(daemon: Daemon) -> None:
     """Fill the middle of a day: a long and a short open, trades closed, setups waiting, a halt, a lost actor."""
+    from tests.web.shown_bars import watched_market  # which needs this file's Daemon
+
+    watched_market(daemon)
     daemon.open_account(10000, reserved="2926.82")
     for minutes, name, at, reason, gross in (
         (250, "3-1-2U", "61200", "target", "120"), (140, "3-2U", "59400", "stop", "-60"),
@@ -233,9 +241,30 @@ def busy_day(daemon: Daemon) -> None:
     })  # fmt: skip
 
 
+PASSWORD = "correct horse battery"
+TOKEN = "atlas_token-of-the-tests"
+KEYS = Keys(
+    session="a secret of the tests alone",
+    password=generate_password_hash(PASSWORD, method="scrypt:1024:8:1"),
+    tokens={"tests": hashlib.sha256(TOKEN.encode()).hexdigest()},
+)
+
+
 def session_cookie(app: Flask) -> dict[str, str]:
-    """Return name and value of the session's cookie of somebody who has logged in; empty while none is asked for."""
-    return {}
+    """Return name and value of the cookie of somebody who has logged in."""
+    serializer = SecureCookieSessionInterface().get_signing_serializer(app)
+    assert serializer is not None
+    value = serializer.dumps({"_user_id": KEYS.fingerprint, "_fresh": True, "_permanent": True})
+    return {"name": app.config["SESSION_COOKIE_NAME"], "value": str(value)}
+
+
+class OwnersClient(FlaskClient):
+    """A test client that has logged in."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        cookie = session_cookie(self.application)
+        self.set_cookie(cookie["name"], cookie["value"])
 
 
 @contextmanager
@@ -254,8 +283,10 @@ def served(app: Flask) -> Iterator[str]:
 
 
 def make_panel(url: str, clock: Callable[[], datetime] = lambda: NOW, **settings: Any) -> Flask:
-    """Return the application over a database."""
-    return create_app(PanelConfig(database_url=url, clock=clock, **settings))
+    """Return the application over a database; its test clients have logged in."""
+    app = create_app(PanelConfig(**{"database_url": url, "clock": clock, "keys": lambda: KEYS, **settings}))
+    app.test_client_class = OwnersClient
+    return app
 
 
 def dispose(app: Flask) -> None:

@@ -9,7 +9,7 @@ import requests
 from flask import Flask
 from sqlalchemy import text
 
-from tests.web.scene import Daemon, dispose, make_panel
+from tests.web.scene import Daemon, dispose, make_panel, session_cookie
 from web import stream
 from web.broadcast import Broadcast
 
@@ -17,9 +17,11 @@ from web.broadcast import Broadcast
 class Viewer:
     """Reads a stream line by line; `next_id` returns the number of the next change."""
 
-    def __init__(self, site: str, last_seen: int | None = None) -> None:
+    def __init__(self, app: Flask, site: str, last_seen: int | None = None) -> None:
         headers = {} if last_seen is None else {"Last-Event-ID": str(last_seen)}
-        self.answer = requests.get(f"{site}/stream", headers=headers, stream=True, timeout=20)
+        cookie = session_cookie(app)
+        cookies = {cookie["name"]: cookie["value"]}
+        self.answer = requests.get(f"{site}/stream", headers=headers, cookies=cookies, stream=True, timeout=20)
         self.lines = self.answer.iter_lines(chunk_size=1, decode_unicode=True)
 
     def __enter__(self) -> "Viewer":
@@ -46,7 +48,7 @@ def settled(viewer: Viewer, app: Flask) -> int:
 
 
 def test_every_viewer_hears_a_commit_through_one_connection(daemon: Daemon, app: Flask, site: str) -> None:
-    with Viewer(site) as one, Viewer(site) as two:
+    with Viewer(app, site) as one, Viewer(app, site) as two:
         seen = [settled(one, app), settled(two, app)]
         daemon.open_account()
         assert one.next_id() > seen[0]
@@ -55,11 +57,11 @@ def test_every_viewer_hears_a_commit_through_one_connection(daemon: Daemon, app:
 
 
 def test_a_viewer_who_missed_something_is_told_at_once(daemon: Daemon, app: Flask, site: str) -> None:
-    with Viewer(site) as first:
+    with Viewer(app, site) as first:
         number = settled(first, app)
         daemon.open_account()
         newest = first.next_id()
-    with Viewer(site, last_seen=number) as back:
+    with Viewer(app, site, last_seen=number) as back:
         assert back.next_id() >= newest
 
 
@@ -88,7 +90,7 @@ def test_a_silent_stream_carries_comments(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_streams_end_when_the_process_is_told_to_stop(daemon: Daemon, app: Flask, site: str) -> None:
-    with Viewer(site) as viewer:
+    with Viewer(app, site) as viewer:
         settled(viewer, app)
         app.extensions["broadcast"].close()
         rest = list(viewer.lines)  # ends by itself: a stream that went on would run into the time limit of the read
@@ -96,7 +98,7 @@ def test_streams_end_when_the_process_is_told_to_stop(daemon: Daemon, app: Flask
 
 
 def test_the_stream_survives_a_lost_connection(daemon: Daemon, app: Flask, site: str) -> None:
-    with Viewer(site) as viewer:
+    with Viewer(app, site) as viewer:
         seen = settled(viewer, app)
         with daemon.engine.connect() as connection:
             killed = connection.execute(

@@ -24,8 +24,8 @@ _FOCUSABLE = """() => [...document.querySelectorAll(
   'a[href], button:not([disabled]), input:not([disabled]):not([type=hidden]), select, textarea, summary, [tabindex="0"]'
 )].filter(e => e.checkVisibility({visibilityProperty: true})).map((e, n) => (e.dataset.number = n, n))"""
 _FOCUSED = """() => { const e = document.activeElement; const s = getComputedStyle(e);
-  return [e.dataset.number === undefined ? -1 : Number(e.dataset.number), s.outlineStyle !== 'none' || s.boxShadow !== 'none',
-          e.outerHTML.slice(0, 90)]; }"""
+  return [e.dataset.number === undefined ? -1 : Number(e.dataset.number),
+          s.outlineStyle !== 'none' || s.boxShadow !== 'none', e.outerHTML.slice(0, 90)]; }"""
 
 
 @dataclass(frozen=True)
@@ -94,10 +94,8 @@ class Screen:
 
     def check(self) -> None:
         """No complaint in the console, no request to another machine, no sideways scrolling, nothing axe finds."""
-        assert self.complaints == []
-        assert self.outside == []
-        assert self.sideways == 0
-        assert self.violations() == []
+        found = (self.complaints, self.outside, self.sideways, self.violations())
+        assert found == ([], [], 0, []), found
 
     def picture(self, name: str) -> None:
         """Keep a picture of the whole page where ATLAS_SCREENSHOTS points, to be looked at by a person."""
