@@ -20,7 +20,7 @@ from actors.messages import (
     Rejected,
     SetupsReplaced,
 )
-from atlas.backtest.result import Counts, Key, Outcome, daily_equity, outcome
+from atlas.backtest.result import Counts, Key, Outcome, daily_equity, listed, outcome
 from atlas.money.book import Position
 from atlas.money.profit import unrealised
 from atlas.rules import Rules
@@ -111,4 +111,4 @@ class Told:
             marks = self._marks
             open_profits = (unrealised(each, marks.get(each.symbol, each.entry_price)) for each in held)
             equity = daily_equity(self._days, self._cash + sum(open_profits, Decimal(0)))
-        return outcome(self._rules, self._closed, held, self._counts, equity)
+        return outcome(self._rules, map(listed, (*self._closed, *held)), self._counts, equity)

@@ -14,7 +14,7 @@ import numpy as np
 
 from atlas.market.levels import Levels
 from atlas.market.path import POINTS, PathRules
-from atlas.market.stretch import Broken, Onward, Quiet, Reached, Turn
+from atlas.market.stretch import Broken, Onward, Quiet, Reached, Stretch, Turn
 from atlas.market.tape import Tape
 
 Ask = Callable[[], Levels]
@@ -88,10 +88,9 @@ class Walk:
                 yield Broken(self.symbol, tick, tape.guess(point))
                 self._asked = False
             elif hit or timers:
-                if self.held:
-                    yield from self.tell_books()
+                booked = self._unbooked(point)
                 self._booked = point + 1
-                yield Onward(self.symbol, tick, tape.guess(point))
+                yield Onward(self.symbol, tick, tape.guess(point), booked)
                 self._asked = False
             self.at = point + 1
             return
@@ -100,8 +99,7 @@ class Walk:
             yield Broken(self.symbol, tape.tick(point), tape.guess(point))
             self._asked = False
             return
-        if self.held:
-            yield from self.tell_books()
+        booked = self._unbooked(point)
         before = self._stretch(self._scanned, point) if self._scanned < point else None
         ahead = self._passed(point) if self._through and point % POINTS else None
         if ahead is None:
@@ -109,7 +107,7 @@ class Walk:
         else:
             tick, self._passed_at = tape.passing(point, ahead), (point, ahead)
         self._scanned = self._booked = self.at
-        yield Reached(self.symbol, before, tick, tape.guess(point))
+        yield Reached(self.symbol, before, tick, tape.guess(point), booked)
         self._asked = False
 
     def tell(self, until: int | None = None) -> Iterator[Any]:
@@ -138,7 +136,11 @@ class Walk:
             point += 1
         return min(point, self.at)
 
-    def _stretch(self, first: int, end: int) -> Any:
+    def _unbooked(self, point: int) -> Stretch | None:
+        """What the books have to know before a point trades: nothing where no position is open."""
+        return self._stretch(self._booked, point) if self.held and self._booked < point else None
+
+    def _stretch(self, first: int, end: int) -> Stretch:
         """The points [first, end) as one; the extremes of what is left of a bar are known."""
         turn = self._turned - 1
         if turn >= 0 and first == self._turns[turn] + 1 and end == self._turns[turn + 1]:
@@ -168,15 +170,16 @@ class Walk:
         if self._every:
             return first
         turn, up, down = self._turned - 1, self._up, self._down
+        behind = turn >= 0 and first > self._turns[turn]
+        if behind and self._highs[turn] < up and self._lows[turn] > down:
+            return end  # Nothing of what is left of this bar does.
         if self.held and not self._trusted:
             end = self._first_candle(first, end)
         if end - first < 2:
             if first >= end:
                 return end
-            price = self._tape.units[first]
+            price = self._tape.points[first]
             return first if price >= up or price <= down else end
-        if turn >= 0 and self._highs[turn] < up and self._lows[turn] > down:
-            return end  # Nothing of what is left of this bar does.
         left = self._tape.units[first:end]
         hits = (left >= up) | (left <= down)
         place = int(hits.argmax())
@@ -186,14 +189,13 @@ class Walk:
         """Whether a point that reaches a level can do no more than end a setup, as the levels were asked for last."""
         if self.held or self._every or not self._asked:
             return False
-        return self._acting_down < int(self._tape.units[point]) < self._acting_up
+        return self._acting_down < self._tape.points[point] < self._acting_up
 
     def _first_candle(self, first: int, end: int) -> int:
         """Return the first of the points whose candle has still to trade at a resting order, `end` if there is none."""
         tape, up, down = self._tape, self._resting_up, self._resting_down
         begins = -(-first // POINTS)
-        left = tape.units[first : begins * POINTS]
-        if len(left) and (left.max() >= up or left.min() <= down):
+        if any(price >= up or price <= down for price in tape.points[first : begins * POINTS]):
             return first
         ends = -(-end // POINTS)
         hits = (tape.high[begins:ends] >= up) | (tape.low[begins:ends] <= down)

@@ -64,11 +64,13 @@ class _Asker:
 
     def __call__(self) -> Levels:
         levels = Levels()
-        of_orders(levels, self._broker, self._symbol)
-        if levels.held:
-            levels.rest()
+        if self._broker.holdings or self._broker.orders:
+            of_orders(levels, self._broker, self._symbol)
+            if levels.held:
+                levels.rest()
         of_entries(levels, self._entry, self._symbol)
-        of_positions(levels, self._risk, self._rules, self._symbol, self._core.now)
+        if self._risk.positions or self._risk.entering:
+            of_positions(levels, self._risk, self._rules, self._symbol, self._core.now)
         if self._scanner.full is not None:
             of_continuity(levels, self._scanner)
         return levels

@@ -70,8 +70,14 @@ __all__ = ["DAILY_LOSS", "Managed", "RiskMonitor", "RiskState"]
 class RiskMonitor(Behaviour[RiskState]):
     """See the module."""
 
-    def __init__(self, rules: Rules, state: RiskState | None = None, *, tells_extremes: bool = True) -> None:
-        """`tells_extremes`: worst and best prices are told as they come, for a kill; a replay of files needs none."""
+    def __init__(
+        self, rules: Rules, state: RiskState | None = None, *, tells_extremes: bool = True, records: bool = True
+    ) -> None:
+        """`tells_extremes`: worst and best prices are told as they come, for a kill; a replay of files needs none.
+
+        `records` False: what the gates have looked at is not told.
+        """
+        self._records = records
         self._rules, self._executed, self._tells = rules, executed_products(rules), tells_extremes
         self.state = state or RiskState()
 
@@ -333,7 +339,8 @@ class RiskMonitor(Behaviour[RiskState]):
             lease=state.not_leased(executed),
         )
         verdict = judge(context)
-        yield Send("journal", judged(context, verdict, state.last))
+        if self._records:
+            yield Send("journal", judged(context, verdict, state.last))
         outcome = verdict.outcome
         if not isinstance(outcome, Approval):
             yield Send("journal", rejected(trigger, now, outcome.gate, outcome.value, outcome.threshold))

@@ -57,8 +57,8 @@ def core_roles(
     """Return the core's roles in the order they start: broker, risk monitor, entry monitor, scanners.
 
     `confirms`: closed bars are held against the exchange's own candles, which a file does not have; nor can a kill lose
-    what a replay of one has seen of an open position. `records` False: scanners leave out what is recorded and decides
-    nothing. `shows`: scanners tell the display how the current periods stand. `rates` are funding rates of the past, by
+    what a replay of one has seen of an open position. `records` False: what is recorded and decides nothing is
+    left out. `shows`: scanners tell the display how the current periods stand. `rates` are past funding rates, by
     product.
     """
     states = states or CoreStates()
@@ -69,7 +69,7 @@ def core_roles(
         return PaperBroker(rules, state, rates)
 
     def risk(state: RiskState) -> Behaviour[RiskState]:
-        return RiskMonitor(rules, state, tells_extremes=confirms)
+        return RiskMonitor(rules, state, tells_extremes=confirms, records=records)
 
     def entry(state: EntryState) -> Behaviour[EntryState]:
         return EntryMonitor(fingerprint, version, state, touch=rules.fills.touch)

@@ -54,7 +54,9 @@ def route(message: Message | Broken | Reached | Quiet | Turn | Onward) -> Iterat
                 yield Step(None, BROKER, traded)
                 yield Step(None, RISK, traded)
                 yield Step(None, ENTRY, traded)
-        case Reached(symbol=symbol, before=before, tick=tick, guess=guess):
+        case Reached(symbol=symbol, before=before, tick=tick, guess=guess, booked=booked):
+            if booked is not None:  # The broker's last price is this very trade's.
+                yield Step(booked.tick.time, RISK, booked)
             traded = Traded(symbol, tick, guess=guess)
             yield Step(tick.time, SCANNER + symbol, traded if before is None else Turn(symbol, before, tick))
             for to in (BROKER, RISK, ENTRY):
@@ -69,7 +71,9 @@ def route(message: Message | Broken | Reached | Quiet | Turn | Onward) -> Iterat
                 yield Step(None, RISK, booked)
         case Turn(symbol=symbol, tick=tick):
             yield Step(tick.time, SCANNER + symbol, message)
-        case Onward(symbol=symbol, tick=tick, guess=guess):
+        case Onward(symbol=symbol, tick=tick, guess=guess, booked=booked):
+            if booked is not None:
+                yield Step(booked.tick.time, RISK, booked)
             traded = Traded(symbol, tick, guess=guess)
             for to in (BROKER, RISK, ENTRY):
                 yield Step(None, to, traded)

@@ -77,6 +77,41 @@ class Performance(msgspec.Struct, frozen=True):
     exposure: Decimal | None
 
 
+class Closed(msgspec.Struct, frozen=True, gc=False):
+    """What metrics need of a closed position. USD, `best_profit` at the best price it saw; in R None without an R."""
+
+    id: str
+    entry_time: datetime
+    exit_time: datetime
+    gross: Decimal
+    fees: Decimal
+    funding: Decimal
+    slippage: Decimal
+    net: Decimal
+    r: Decimal | None
+    mae_r: Decimal | None
+    mfe_r: Decimal | None
+    best_profit: Decimal
+
+
+def closed(position: Position) -> Closed:
+    """Return what metrics need of a position. Raises InternalError when it is open."""
+    return Closed(
+        id=position.id,
+        entry_time=position.entry_time,
+        exit_time=_closed_at(position),
+        gross=position.gross,
+        fees=position.fees,
+        funding=position.funding,
+        slippage=position.slippage,
+        net=position.net,
+        r=r_multiple(position),
+        mae_r=mae_r(position),
+        mfe_r=mfe_r(position),
+        best_profit=best_profit(position),
+    )
+
+
 def _closed_at(position: Position) -> datetime:
     if position.exit_time is None or position.is_open:
         raise InternalError(f"position {position.id} is still open: metrics are over closed positions only")
@@ -140,12 +175,12 @@ def _every_day(equity: Sequence[DayEquity]) -> list[Decimal]:
 
 
 def _exposure(
-    trades: Sequence[Position], held: Iterable[Position], period: tuple[datetime, datetime] | None
+    trades: Sequence[Closed], held: Iterable[Position], period: tuple[datetime, datetime] | None
 ) -> Decimal | None:
-    closed = [(p.entry_time, _closed_at(p)) for p in trades]
+    spans = [(p.entry_time, p.exit_time) for p in trades]
     if period is not None:
-        closed += [(p.entry_time, p.exit_time or period[1]) for p in held]
-    spans = sorted(closed)
+        spans += [(p.entry_time, p.exit_time or period[1]) for p in held]
+    spans.sort()
     if not spans:
         return None
     start, end = period or (spans[0][0], max(until for _, until in spans))
@@ -212,13 +247,24 @@ def measure(
     drawdown share. SQN: √n × mean R ÷ sample deviation of R. Exit efficiency: Σ gross ÷ Σ MFE in dollars. Raises
     InternalError when a position is open or the days are out of order.
     """
-    trades = sorted(positions, key=lambda p: (_closed_at(p), p.id))
+    return measured(map(closed, positions), starting_equity, equity, period, held)
+
+
+def measured(
+    trades: Iterable[Closed],
+    starting_equity: Decimal,
+    equity: Sequence[DayEquity] = (),
+    period: tuple[datetime, datetime] | None = None,
+    held: Iterable[Position] = (),
+) -> Performance:
+    """Return what `measure` does, of positions without all that metrics do not need."""
+    trades = sorted(trades, key=lambda p: (p.exit_time, p.id))
     nets = [p.net for p in trades]
     wins, losses = [n for n in nets if n > 0], [n for n in nets if n < 0]
     gross_profit, gross_loss, net_profit = sum(wins, ZERO), sum(losses, ZERO), sum(nets, ZERO)
-    rs = _known(r_multiple(p) for p in trades)
+    rs = _known(p.r for p in trades)
     mean_r = _mean(rs)
-    seconds = [Decimal((_closed_at(p) - p.entry_time) // timedelta(seconds=1)) for p in trades]
+    seconds = [Decimal((p.exit_time - p.entry_time) // timedelta(seconds=1)) for p in trades]
     gross = sum((p.gross for p in trades), ZERO)
     winning, losing = _streaks(nets)
     if equity:
@@ -226,7 +272,7 @@ def measure(
     else:
         curve = [(min((p.entry_time for p in trades), default=datetime.min.replace(tzinfo=UTC)), starting_equity)]
         for trade in trades:
-            curve.append((_closed_at(trade), curve[-1][1] + trade.net))
+            curve.append((trade.exit_time, curve[-1][1] + trade.net))
     deepest, share, days = _drawdown(curve)
     daily = _daily(equity)
     begun, ended = curve[0][1], curve[-1][1]
@@ -252,9 +298,9 @@ def measure(
         longest_losing_streak=losing,
         average_duration=_rounded(_mean(seconds)),
         median_duration=median(seconds) if seconds else None,
-        average_mae_r=_rounded(_mean(_known(mae_r(p) for p in trades))),
-        average_mfe_r=_rounded(_mean(_known(mfe_r(p) for p in trades))),
-        exit_efficiency=_over(gross, sum((best_profit(p) for p in trades), ZERO)) if trades else None,
+        average_mae_r=_rounded(_mean(_known(p.mae_r for p in trades))),
+        average_mfe_r=_rounded(_mean(_known(p.mfe_r for p in trades))),
+        exit_efficiency=_over(gross, sum((p.best_profit for p in trades), ZERO)) if trades else None,
         fees=sum((p.fees for p in trades), ZERO),
         funding=sum((p.funding for p in trades), ZERO),
         slippage=sum((p.slippage for p in trades), ZERO),

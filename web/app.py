@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 from flask import Flask, Response, request
 from flask_wtf.csrf import CSRFError  # type: ignore[import-untyped]  # flask-wtf carries no types
+from jinja2 import StrictUndefined
 from sqlalchemy.exc import DBAPIError
 from werkzeug.exceptions import HTTPException, TooManyRequests
 from werkzeug.wrappers import Response as AnyResponse
@@ -67,6 +68,8 @@ class PanelConfig(msgspec.Struct, frozen=True):
 def create_app(config: PanelConfig) -> Flask:
     """Return the panel's application. Connects when first asked, so that it starts also while the database is down."""
     app = Flask(__name__)
+    # A key no section has is an error with its name, never an empty cell or $0.00 (lesson 107).
+    app.jinja_options = {"undefined": StrictUndefined}
     engine = connect(config.database_url, pool_size=8, statement_timeout=STATEMENT_TIMEOUT)
     # One page is one snapshot: account, positions and trades of the same instant.
     reading = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)

@@ -6,7 +6,8 @@ from typing import Annotated, Any, TypedDict
 
 import msgspec
 from pydantic import AwareDatetime, Field
-from sqlalchemy import Connection, Row, and_, or_, select
+from sqlalchemy import Connection, Row, Text, and_, exists, func, literal, or_, select
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from atlas.market.product import Product
 from atlas.market.timeframes import TIMEFRAMES, period
@@ -140,10 +141,14 @@ def chart(connection: Connection, shown: Shown, asked: Asked) -> Chart:
 
 
 def _shelf(connection: Connection) -> dict[str, list[str]]:
-    """Return product → timeframes there are bars of: those a daemon watches, and those of candles kept from before."""
-    pairs = set(connection.execute(select(FormingRow.symbol, FormingRow.timeframe)).tuples())
+    """Return product → timeframes there are bars of: those a daemon has told of, else those of stored candles."""
+    pairs = connection.execute(select(FormingRow.symbol, FormingRow.timeframe)).all()
     if not pairs:
-        pairs = set(connection.execute(select(CandleRow.symbol, CandleRow.timeframe).distinct()).tuples())
+        # One look into the primary key for each pair: what is distinct in a column is known after all of it is read.
+        timeframes = func.unnest(literal(list(TIMEFRAMES), ARRAY(Text))).column_valued("timeframe")
+        of_pair = CandleRow.symbol == ProductRow.id, CandleRow.timeframe == timeframes
+        there = select(ProductRow.id, timeframes).where(exists().where(*of_pair))
+        pairs = connection.execute(there).all()
     found: dict[str, list[str]] = {}
     for symbol, timeframe in sorted(pairs, key=lambda pair: (pair[0], TIMEFRAMES.index(pair[1]))):
         found.setdefault(symbol, []).append(timeframe)

@@ -20,7 +20,7 @@ CSV_COLUMNS = (
     "id", "symbol", "side", "timeframe", "setup", "family", "contracts", "contract_size", "leverage", "tier",
     "entry_time", "entry_price", "first_stop", "stop", "target", "exit_time", "exit_price", "exit_reason", "gross",
     "fees", "funding", "slippage", "net", "risk_at_entry", "r", "worst", "best", "filled_while_down", "ambiguous",
-    "contradicted", "rest",
+    "contradicted", "rest", "after_hole",
 )  # fmt: skip
 """Columns of the file; each is that of the table `positions`, `contracts` being those entered with."""
 
@@ -58,7 +58,7 @@ class Totals(TypedDict):
 
 
 class Trades(TypedDict):
-    """The trades page. `next` is the `after` of the next page, null on the last one."""
+    """The trades page. `asked` are the arguments, `next` is the `after` of the next page, null on the last one."""
 
     at: str
     account: str | None
@@ -71,7 +71,7 @@ class Trades(TypedDict):
 
 def trades(connection: Connection, shown: Shown, asked: Asked) -> Trades:
     """Return one page of the account's closed trades."""
-    given = {name: str(value) for name, value in asked.model_dump().items() if value}
+    given = {name: str(value) for name, value in asked.model_dump().items()}
     found: Trades = {
         "at": iso(shown.now) or "",
         "account": shown.account,
@@ -101,7 +101,7 @@ def trades(connection: Connection, shown: Shown, asked: Asked) -> Trades:
 def trade(row: Row[Any]) -> Trade:
     """Return one closed trade as JSON values."""
     notional = row.entry_price * row.entry_contracts * row.contract_size
-    marks = ("filled_while_down", "ambiguous", "contradicted", "rest")
+    marks = ("filled_while_down", "ambiguous", "contradicted", "rest", "after_hole")
     return {
         "id": row.id,
         "symbol": row.symbol,

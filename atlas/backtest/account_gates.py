@@ -21,8 +21,6 @@ from atlas.strat.vectors import Flags
 
 _HAIR: Final = 2e-8
 """USD: two amounts rounded to eight decimals may be off by so much."""
-_AMPLE: Final = 1.5
-"""So many times the value of a position, with its margin, leave no doubt that costs fit too."""
 CLEAR: Final = "clear"
 """No gate before `margin` rejects the entry."""
 _NEAR: Final = 1e-9
@@ -115,7 +113,25 @@ def at_once(
     return CLEAR if fees else "fees"
 
 
-def is_ample(contracts: Decimal, product: Product, reference: float, rate: Decimal, available: Decimal) -> bool:
-    """Return whether available is so much more than an entry takes that nothing needs to be reckoned."""
-    value = reference * float(product.contract_size * contracts)
-    return 0 < contracts <= product.max_size and float(available) >= _AMPLE * value * (1 + 1 / float(rate))
+def contracts_by_risk(budget: float, one_contract: float, product: Product) -> Decimal | None:
+    """Return the contracts a budget in USD pays the risk of; None where it is too near to one size more or less.
+
+    `one_contract` is the `Costs` of that name: five amounts rounded to eight decimals, prices among them.
+    """
+    sizes = budget / one_contract / float(product.size_increment)
+    whole = int(sizes)
+    off_by = _NEAR + (2 + float(product.contract_size)) * _HAIR / one_contract + _HAIR / budget
+    contracts = whole * product.size_increment
+    is_clear = whole + sizes * off_by < sizes < (whole + 1) - sizes * off_by
+    return contracts if is_clear and contracts >= product.min_size else None
+
+
+def is_ample(
+    contracts: Decimal, product: Product, reference: float, rate: Decimal, available: Decimal, fees: FeeRules
+) -> bool:
+    """Return whether available clearly pays what an entry takes out of it: margin, fee and slippage."""
+    taker, _, flat = _rates(product.kind, fees)
+    slip, size = float(fees.slippage), float(product.contract_size)
+    one = reference * size * ((1 + slip) * (1 / float(rate) + taker) + slip) + flat
+    enough = float(contracts) * (one * (1 + _NEAR) + (2 + size) * _HAIR)
+    return 0 < contracts <= product.max_size and float(available) > enough

@@ -66,12 +66,15 @@ class Candidate(msgspec.Struct, frozen=True, gc=False):
         """The extreme of the setup bar whose break makes the entry bar a 3."""
         return self.track.price(int((self.bars.low if self.side == "long" else self.bars.high)[self.bar]))
 
-    def identity(self) -> tuple[str, str, datetime, datetime]:
-        """Return the setup's id and name, the open of its bar and the end of its entry bar."""
-        bars, bar = self.bars, self.bar
-        opened, name = instant(int(bars.opens[bar])), self._name()
-        id_ = setup_id(self.track.product.id, self.timeframe, stamp(opened), name, self.side)
-        return id_, name, opened, instant(int(bars.closes[bar + 1]))
+    @property
+    def entry_bar_end(self) -> datetime:
+        """When its entry bar closes."""
+        return instant(int(self.bars.closes[self.bar + 1]))
+
+    def identity(self) -> tuple[str, str, datetime]:
+        """Return the setup's id and name, and the open of its bar."""
+        opened, name = instant(int(self.bars.opens[self.bar])), self._name()
+        return setup_id(self.track.product.id, self.timeframe, stamp(opened), name, self.side), name, opened
 
     def _name(self) -> str:
         """Return the setup's name, made once for each kind."""

@@ -25,8 +25,8 @@ from atlas.backtest.entries import Entrance
 from atlas.backtest.frames import frames_of, watched
 from atlas.backtest.funding_hours import FundingHours
 from atlas.backtest.gates import GATES, PASSED, first_failed
-from atlas.backtest.holding import made
 from atlas.backtest.limits import check
+from atlas.backtest.listing import listed
 from atlas.backtest.opening import before_the_start
 from atlas.backtest.result import Counts, Outcome, daily_equity, outcome
 from atlas.backtest.track import Track, instant, track_of
@@ -87,8 +87,8 @@ def backtest(
         entrance.decide(list(some))
     account.finish(last)
     worth = account.worth_at_the_end(start, last - grace)
-    closed, still = made(account.closed, rules), made(account.held, rules)
-    return outcome(rules, closed, still, counts, daily_equity(account.days, worth))
+    positions = listed([*account.closed, *account.held], rules)
+    return outcome(rules, positions, counts, daily_equity(account.days, worth))
 
 
 def stretch(

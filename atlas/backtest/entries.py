@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from atlas.backtest.account import Account
-from atlas.backtest.account_gates import CLEAR, at_once, is_ample
+from atlas.backtest.account_gates import CLEAR, at_once, contracts_by_risk, is_ample
 from atlas.backtest.candidate import Candidate
 from atlas.backtest.holding import Approved
 from atlas.backtest.result import Counts
@@ -90,7 +90,10 @@ class Entrance:
             rate = self._leverage[number, one.side, tier] = leverage(product, one.side, tier)
         stop, target = one.levels()
         contracts = self._units[number]
-        if contracts is None or not is_ample(contracts, product, float(one.reference), rate, available):
+        if rules.sizing.mode == "risk":
+            contracts = contracts_by_risk(float(worth) * self._shares[one.full], one.one_contract, product)
+        reference = one.price * 10.0**-one.track.scale
+        if contracts is None or not is_ample(contracts, product, reference, rate, available, rules.fees):
             request = SizeRequest(
                 side=one.side,
                 reference=one.reference,

@@ -1,6 +1,6 @@
 """One position while it is held, as light as it can be: what it was entered with, and how it was left.
 
-The whole `Position` is made of it when somebody asks, at the end for all at once: see `made`.
+The whole `Position` is made of it where a rule asks for one; how it is listed in the end, by `listing.py`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -8,11 +8,10 @@ from decimal import Decimal
 from typing import Final
 
 import msgspec
-import numpy as np
 
 from atlas.backtest.candidate import Candidate
 from atlas.backtest.exits import Exit
-from atlas.backtest.track import Ints, Track, instant
+from atlas.backtest.track import Track, instant
 from atlas.money.book import Position, Purpose
 from atlas.money.profit import loss_at, profit
 from atlas.money.windows import Tier
@@ -22,7 +21,6 @@ from atlas.strat.naming import resolved
 Clock = tuple[int, int, Purpose]
 """When an exit by the clock is due, its place in the order of arming, and its reason."""
 ZERO: Final = Decimal(0)
-_FAR: Final = 2**62
 
 
 class Approved(msgspec.Struct, frozen=True, gc=False):
@@ -105,15 +103,11 @@ class Holding(msgspec.Struct, gc=False):
             self.settled += 1
             yield self.hours[self.settled - 1]
 
-    def position(self, rules: Rules, low: Decimal | None = None, high: Decimal | None = None) -> Position:
-        """Return the whole of it; `low` and `high` are the extremes it saw, None for those of its fills alone."""
-        candidate, terms, left = self.candidate, self.terms, self.left
-        product, reading = self.track.product, candidate.reading(rules)
-        id_, name, setup_time, entry_bar_end = candidate.identity()
-        long, reference = candidate.side == "long", candidate.reference
-        seen = [reference, *(price for price in (low, high) if price is not None)]
-        if left is not None:
-            seen.append(left.reference)
+    def position(self, rules: Rules) -> Position:
+        """Return the whole of it while it is open, its worst and best price those of its fill alone."""
+        candidate, terms = self.candidate, self.terms
+        product, reading, reference = self.track.product, candidate.reading(rules), candidate.reference
+        id_, name, setup_time = candidate.identity()
         return Position(
             id=id_,
             symbol=product.id,
@@ -123,7 +117,7 @@ class Holding(msgspec.Struct, gc=False):
             side=candidate.side,
             contract_size=product.contract_size,
             tick=product.tick,
-            contracts=terms.contracts if left is None else ZERO,
+            contracts=terms.contracts,
             entry_contracts=terms.contracts,
             entry_price=self.price,
             entry_reference=reference,
@@ -132,66 +126,19 @@ class Holding(msgspec.Struct, gc=False):
             first_stop=terms.stop,
             target=terms.target,
             invalidation=candidate.opposite,
-            entry_bar_end=entry_bar_end,
+            entry_bar_end=candidate.entry_bar_end,
             leverage=self.leverage,
             tier=self.tier,
-            margin=self.margin if left is None else ZERO,
+            margin=self.margin,
             liquidation=self.liquidation,
-            worst=min(seen) if long else max(seen),
-            best=max(seen) if long else min(seen),
-            fees=self.fee if left is None else self.fee + left.fee,
+            worst=reference,
+            best=reference,
+            fees=self.fee,
             detection=reading,
             at_trigger=reading,
             setup_time=setup_time,
             risk_at_entry=self.risk(),
             funding=self.funding,
-            slippage=self.slippage if left is None else self.slippage + left.slippage,
-            gross=ZERO if left is None else left.gross,
+            slippage=self.slippage,
             carried=self.carried,
-            exit_price=None if left is None else left.price,
-            exit_time=None if left is None else instant(left.at),
-            exit_reason=None if left is None else left.found.reason,
-            ambiguous=left is not None and left.found.ambiguous,
         )
-
-
-def made(holdings: Sequence[Holding], rules: Rules) -> list[Position]:
-    """Return the positions of holdings, with the worst and the best price each saw, in the same order."""
-    found: dict[int, Position] = {}
-    for number in sorted({holding.number for holding in holdings}):
-        mine = [(place, holding) for place, holding in enumerate(holdings) if holding.number == number]
-        low, high = _extremes(mine[0][1].track, [holding for _, holding in mine])
-        track = mine[0][1].track
-        for (place, holding), lowest, highest in zip(mine, low.tolist(), high.tolist(), strict=True):
-            seen = lowest <= highest  # else it saw no trade between its fills
-            prices = (track.price(lowest), track.price(highest)) if seen else (None, None)
-            found[place] = holding.position(rules, *prices)
-    return [found[place] for place in range(len(holdings))]
-
-
-def _extremes(track: Track, holdings: Sequence[Holding]) -> tuple[Ints, Ints]:
-    """Return lowest and highest price, in units, of the points each saw after its entry; low above high: none."""
-    # Where a path goes through levels, the point it was on the way to at the entry is still to come.
-    begin = np.array([holding.entered + (not track.through) for holding in holdings])
-    until = np.array([_until(track, holding) for holding in holdings])
-    until = np.maximum(until, begin)
-    (first, place), (last, ends) = np.divmod(begin, track.points), np.divmod(until, track.points)
-    places = np.arange(track.points)
-    heads, tails = (track.paths(np.minimum(rows, len(track) - 1)) for rows in (first, last))
-    in_head = (places >= place[:, None]) & ((first < last)[:, None] | (places < ends[:, None]))
-    in_tail = (first < last)[:, None] & (places < ends[:, None])
-    low = np.minimum(np.where(in_head, heads, _FAR), np.where(in_tail, tails, _FAR)).min(axis=1)
-    high = np.maximum(np.where(in_head, heads, -_FAR), np.where(in_tail, tails, -_FAR)).max(axis=1)
-    between = np.flatnonzero(first + 1 < last)
-    edges = np.stack([first[between] + 1, last[between] - 1], axis=1).ravel()
-    if len(edges):
-        # Both edges are whole rows seen; the last one is taken for itself, a range ends before its second edge.
-        low[between] = np.minimum(low[between], np.minimum.reduceat(track.low, edges)[::2])
-        high[between] = np.maximum(high[between], np.maximum.reduceat(track.high, edges)[::2])
-        low[between] = np.minimum(low[between], track.low[edges[1::2]])
-        high[between] = np.maximum(high[between], track.high[edges[1::2]])
-    return low, high
-
-
-def _until(track: Track, holding: Holding) -> int:
-    return track.points * len(track) if holding.left is None else holding.left.until

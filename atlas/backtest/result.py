@@ -11,7 +11,7 @@ import msgspec
 from atlas.market.timeframes import TIMEFRAMES
 from atlas.money.book import Position
 from atlas.money.profit import mae_r, mfe_r, r_multiple
-from atlas.performance import DayEquity, Performance, measure
+from atlas.performance import Closed, DayEquity, Performance, closed, measured
 from atlas.rules import Rules
 from atlas.strat.setup import FAMILIES
 
@@ -48,6 +48,15 @@ class Trade(msgspec.Struct, frozen=True, gc=False):
     filled_while_down: bool
     ambiguous: bool
     rest: bool = False
+    after_hole: bool = False
+
+
+class Listed(msgspec.Struct, frozen=True, gc=False):
+    """A position as reports list it, and as metrics take it once it is closed."""
+
+    id: str
+    trade: Trade
+    closed: Closed | None
 
 
 class FunnelRow(msgspec.Struct, frozen=True):
@@ -119,6 +128,7 @@ def trade(position: Position) -> Trade:
         filled_while_down=position.filled_while_down,
         ambiguous=position.ambiguous,
         rest=position.rest,
+        after_hole=position.after_hole,
     )
 
 
@@ -151,18 +161,21 @@ def daily_equity(days: Sequence[tuple[date, Decimal]], worth: Decimal) -> list[D
     return [*ended, DayEquity(days[-1][0], worth)]
 
 
-def outcome(
-    rules: Rules, closed: Iterable[Position], still: Iterable[Position], counts: Counts, equity: list[DayEquity]
-) -> Outcome:
-    """Return the result of positions `closed` and `still` open, in any order, and of what was counted."""
-    done = sorted(closed, key=lambda each: (each.entry_time, each.id))
-    held = sorted(still, key=lambda each: (each.entry_time, each.id))
+def listed(position: Position) -> Listed:
+    """Return a position, open or closed, as it is listed."""
+    return Listed(position.id, trade(position), None if position.is_open else closed(position))
+
+
+def outcome(rules: Rules, positions: Iterable[Listed], counts: Counts, equity: list[DayEquity]) -> Outcome:
+    """Return the result of positions, closed and still open, in any order, and of what was counted."""
+    in_order = sorted(positions, key=lambda each: (each.trade.entry_time, each.id))
+    done = [each.closed for each in in_order if each.closed is not None]
     return Outcome(
         settings=msgspec.to_builtins(rules, str_keys=True),
-        trades=[trade(position) for position in done],
-        open=[trade(position) for position in held],
+        trades=[each.trade for each in in_order if each.closed is not None],
+        open=[each.trade for each in in_order if each.closed is None],
         funnel=funnel_rows(counts.triggers, counts.trades, counts.gates, counts.invalidated),
-        metrics=measure(done, equity[0].equity if equity else rules.account.starting_equity, equity),
+        metrics=measured(done, equity[0].equity if equity else rules.account.starting_equity, equity),
         equity=equity,
     )
 

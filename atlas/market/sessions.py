@@ -39,23 +39,35 @@ def breaks(product: Product, start: datetime, end: datetime) -> tuple[Break, ...
     A 24/7 contract pauses Friday 17:00–18:00; any other every day at that time, and from Friday 17:00 to Sunday 18:00.
     Maintenance announced in the listing is a break of any product.
     """
-    found: list[Break] = []
+    found: tuple[Break, ...] = ()
     if has_breaks(product):
-        # three days back reach the Friday of a weekend that began before `start`
-        day = start.astimezone(NEW_YORK).date() - timedelta(days=3)
-        last = end.astimezone(NEW_YORK).date()
-        while day <= last:
-            found += _calendar_breaks(day, twenty_four_seven=product.twenty_four_seven)
-            day += timedelta(days=1)
+        first, last = start.astimezone(NEW_YORK).date(), end.astimezone(NEW_YORK).date()
+        found = _calendar_between(first, last, twenty_four_seven=product.twenty_four_seven)
     if product.maintenance is not None:
-        found.append(product.maintenance)
+        found = _joined([*found, product.maintenance])
+    return tuple([gap for gap in found if gap[0] < end and start < gap[1]])
+
+
+def _joined(found: list[Break]) -> tuple[Break, ...]:
+    """Return breaks oldest first, those that touch joined into one."""
     joined: list[Break] = []
     for begins, ends in sorted(found):
         if joined and begins <= joined[-1][1]:
             joined[-1] = (joined[-1][0], max(joined[-1][1], ends))
         else:
             joined.append((begins, ends))
-    return tuple(gap for gap in joined if gap[0] < end and start < gap[1])
+    return tuple(joined)
+
+
+@lru_cache(maxsize=64)
+def _calendar_between(first: date, last: date, *, twenty_four_seven: bool) -> tuple[Break, ...]:
+    """Return the calendar's breaks that may reach into one of these New York days."""
+    found: list[Break] = []
+    day = first - timedelta(days=3)  # three days back reach the Friday of a weekend that began before them
+    while day <= last:
+        found += _calendar_breaks(day, twenty_four_seven=twenty_four_seven)
+        day += timedelta(days=1)
+    return _joined(found)
 
 
 @lru_cache(maxsize=64)

@@ -48,12 +48,16 @@ class Turn(msgspec.Struct, frozen=True):
 
 
 class Reached(msgspec.Struct, frozen=True):
-    """An input: a trade that somebody acts on, for all, behind what the scanner has not been told of before it."""
+    """An input: a trade that somebody acts on, for all, behind what the scanner has not been told of before it.
+
+    `booked` is what the books have not been told of; None where that does not matter.
+    """
 
     symbol: str
     before: Stretch | None
     tick: Tick
     guess: Guess | None
+    booked: Stretch | None = None
 
 
 class Broken(msgspec.Struct, frozen=True):
@@ -65,8 +69,9 @@ class Broken(msgspec.Struct, frozen=True):
 
 
 class Onward(msgspec.Struct, frozen=True):
-    """An input: the trade of a Turn, which concerns the others too."""
+    """An input: the trade of a Turn, which concerns the others too, behind what the books have not been told of."""
 
     symbol: str
     tick: Tick
     guess: Guess | None
+    booked: Stretch | None = None

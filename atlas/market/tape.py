@@ -19,6 +19,8 @@ MICROS = 1_000_000
 _MICRO = timedelta(microseconds=1)
 QUARTER = Decimal("0.25")
 """The part of a candle's volume each of its points has."""
+FEW = 40
+"""Of so many numbers Python finds the greatest sooner than NumPy."""
 
 
 class Tape:
@@ -42,7 +44,7 @@ class Tape:
             rows.open[kept], self.high, self.low, rows.close[kept], always_high_first=path.always_high_first
         ).ravel()
         # Looked at one by one: a view gives Python's integers sooner than the array.
-        self._seconds, self._traded, self._points = (column.data for column in (self._times, self._volume, self.units))
+        self._seconds, self._traded, self.points = (column.data for column in (self._times, self._volume, self.units))
         self._before = np.concatenate(([0], np.cumsum(self._volume))).data
 
     def __len__(self) -> int:
@@ -89,7 +91,7 @@ class Tape:
 
     def price(self, point: int) -> Decimal:
         """Return the price of a point."""
-        return self._points[point] * self._unit
+        return self.points[point] * self._unit
 
     def decimal(self, units: int) -> Decimal:
         """Return a price counted in units as a Decimal."""
@@ -116,7 +118,10 @@ class Tape:
     def stretch(self, symbol: str, first: int, last: int, extremes: tuple[int, int] | None = None) -> Stretch:
         """Return the points [first, last) as one; `extremes` are the highest and the lowest where they are known."""
         units = self.units[first:last]
-        high, low = extremes or (int(units.max()), int(units.min()))
+        if extremes is None:
+            few = self.points[first:last] if last - first <= FEW else None
+            extremes = (max(few), min(few)) if few is not None else (int(units.max()), int(units.min()))
+        high, low = extremes
         volume = self._quarters(last) - self._quarters(first)
         return Stretch(
             symbol, self.tick(last - 1), self.decimal(high), self.decimal(low),

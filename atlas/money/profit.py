@@ -36,30 +36,48 @@ def risk_of(position: Position) -> Decimal:
     return loss_at(position.side, position.entry_price, position.stop, position.contracts, position.contract_size)
 
 
-def first_risk(position: Position) -> Decimal | None:
+def risk_distance(entry: Decimal, first_stop: Decimal) -> Decimal | None:
     """Return |entry fill − first stop|, the price distance that is 1 R; None if it was filled at its stop: it has no R.
 
     The broker refuses such an entry. What is not known to happen must still not leave a position without care.
     """
-    return abs(position.entry_price - position.first_stop) or None
+    return abs(entry - first_stop) or None
+
+
+def in_r(net: Decimal, contracts: Decimal, contract_size: Decimal, risk: Decimal | None) -> Decimal | None:
+    """Return net ÷ (contracts opened × size × distance of 1 R), None where there is no R."""
+    return None if risk is None else net / (contracts * contract_size * risk)
+
+
+def adverse(side: Side, entry: Decimal, worst: Decimal) -> Decimal:
+    """Return how far the worst price went against a position, at least 0."""
+    return max(entry - worst if side == "long" else worst - entry, Decimal(0))
+
+
+def favourable(side: Side, entry: Decimal, best: Decimal) -> Decimal:
+    """Return how far the best price went in a position's favour, at least 0."""
+    return max(best - entry if side == "long" else entry - best, Decimal(0))
+
+
+def first_risk(position: Position) -> Decimal | None:
+    """Return `risk_distance` of a position."""
+    return risk_distance(position.entry_price, position.first_stop)
 
 
 def r_multiple(position: Position) -> Decimal | None:
-    """Return net ÷ (contracts opened × size × |entry fill − first stop|), None where there is no R."""
-    risk = first_risk(position)
-    return None if risk is None else position.net / (position.entry_contracts * position.contract_size * risk)
+    """Return the position's net in R, None where there is no R."""
+    return in_r(position.net, position.entry_contracts, position.contract_size, first_risk(position))
 
 
 def mae_r(position: Position) -> Decimal | None:
     """Return the worst price distance against the position while open, in R, at least 0; None without an R."""
-    against, risk = position.entry_price - position.worst, first_risk(position)
-    return None if risk is None else max(against if position.side == "long" else -against, Decimal(0)) / risk
+    risk = first_risk(position)
+    return None if risk is None else adverse(position.side, position.entry_price, position.worst) / risk
 
 
 def best_distance(position: Position) -> Decimal:
     """Return the best price distance in the position's favour while open, at least 0."""
-    favour = position.best - position.entry_price
-    return max(favour if position.side == "long" else -favour, Decimal(0))
+    return favourable(position.side, position.entry_price, position.best)
 
 
 def mfe_r(position: Position) -> Decimal | None:

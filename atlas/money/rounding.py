@@ -7,6 +7,7 @@ cent.
 """
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
+from functools import cache
 from typing import Literal
 
 from atlas.errors import InternalError
@@ -71,9 +72,15 @@ def shown(value: Decimal, places: int, way: Way) -> str:
     A value that fails a minimum is shown rounded down, one that breaks a maximum rounded up, so that the text never
     says "0.5 % is less than 0.5 %".
     """
-    rounded = value.quantize(Decimal(1).scaleb(-places), rounding=ROUND_CEILING if way == "up" else ROUND_FLOOR) + 0
+    rounded = value.quantize(_digit(places), rounding=ROUND_CEILING if way == "up" else ROUND_FLOOR) + 0
     text = f"{rounded:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+@cache
+def _digit(places: int) -> Decimal:
+    """Return one unit of the last of so many places."""
+    return Decimal(1).scaleb(-places)
 
 
 def percent(share: Decimal, way: Way) -> str:
@@ -83,5 +90,5 @@ def percent(share: Decimal, way: Way) -> str:
 
 def dollars(amount: Decimal, way: Way) -> str:
     """Return an amount for people in dollars and cents, e.g. `$35.75`, `-$4.20`."""
-    rounded = amount.quantize(Decimal("0.01"), rounding=ROUND_CEILING if way == "up" else ROUND_FLOOR) + 0
+    rounded = amount.quantize(_digit(2), rounding=ROUND_CEILING if way == "up" else ROUND_FLOOR) + 0
     return f"{'-' if rounded < 0 else ''}${abs(rounded):f}"

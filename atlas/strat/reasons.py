@@ -1,5 +1,6 @@
 """Why a setup is one: the row of the table of strat.md 2 that it came by, in words."""
 
+from atlas.money.readable import price
 from atlas.rules import StratRules
 from atlas.strat.setup import Setup
 from atlas.strat.setups import MEASURED_MOVE, OUTSIDE_MOVE, TABLE, Row
@@ -15,9 +16,9 @@ def reasons(setup: Setup, rules: StratRules) -> tuple[str, ...]:
     return (
         f"Family {setup.family} of strat.md 2: {_needs(setup, run)}.",
         _sides(setup),
-        f"Trigger: a trade {broken} the {beyond} of C1, {setup.trigger:f}.",
-        f"Stop: the {behind} of {from_bar}, {setup.stop:f} (strat.stop = {rules.stop}).",
-        f"Target: {_target(setup, row, rules, before, beyond)}, {setup.target:f}.",
+        f"Trigger: a trade {broken} the {beyond} of C1, {price(setup.trigger)}.",
+        f"Stop: the {behind} of {from_bar}, {price(setup.stop)} (strat.stop = {rules.stop}).",
+        f"Target: {_target(setup, row, rules, before, beyond)}, {price(setup.target)}.",
     )
 
 
@@ -46,7 +47,7 @@ def _sides(setup: Setup) -> str:
     if setup.two_sided:
         return "It has two sides: the first to break uses up the setup."
     first = "low" if setup.side == "long" else "high"
-    return f"It is {setup.side} only: if the {first} of C1, {setup.opposite_level:f}, breaks first, the setup is dead."
+    return f"It is {setup.side} only: if the {first} of C1, {price(setup.opposite_level)}, breaks first, the setup is dead."
 
 
 def _target(setup: Setup, row: Row, rules: StratRules, before: str, beyond: str) -> str:

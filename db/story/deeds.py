@@ -49,7 +49,7 @@ def _orders(records: Records) -> Iterator[Deed]:
             why = f": {order.reason}" if order.reason else ""
             yield Deed(order.done_at, "order_ended", f"{order.purpose} order {order.status}{why}")
     for move in records.moves:
-        yield Deed(move.at, "stop_moved", f"{_purpose(move.order_id)} moved, the {move.count}. time", move.price)
+        yield Deed(move.at, "stop_moved", f"{_purpose(move.order_id)} moved ({move.count})", move.price)
 
 
 def _fills(records: Records) -> Iterator[Deed]:
@@ -71,7 +71,7 @@ def _money(records: Records) -> Iterator[Deed]:
     for leg in records.cash:
         hour = hours.get(leg.at)
         if leg.kind == "funding" and hour is not None:
-            text = f"funding of the hour at {readable.price(hour.mark)}, rate {hour.rate:f}"
+            text = f"funding of the hour: {hour.rate * 100:.6f} % at {readable.price(hour.mark)}"
         else:
             text = {"fee": "fee", "realised": "profit or loss of the price", "funding": "funding"}[leg.kind]
         yield Deed(leg.at, leg.kind, text, amount=leg.amount)

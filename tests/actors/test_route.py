@@ -47,7 +47,7 @@ def test_each_trade_goes_to_scanner_broker_risk_monitor_and_entry_monitor_before
         (Depth(BIP, NOON, Book()), ["paper_broker"]),
         (HistoryFailed(BIP, "503"), [SCANNER]),
         (Snapshot(BIP, NOON, None), [SCANNER]),
-        (Gap(BIP, None, "lost"), [SCANNER]),
+        (Gap(BIP, None, "lost"), [SCANNER, "paper_broker"]),
         (FeedUp(NOON), ["paper_broker", "risk_monitor"]),
         (ProductsListed((product(),)), ["paper_broker", "risk_monitor", SCANNER]),
         (Halt("person", "lunch"), ["risk_monitor"]),

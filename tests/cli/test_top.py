@@ -43,11 +43,11 @@ def daemon(commands: Commands) -> Iterator[Daemon]:
 def test_positions_show_the_price_the_open_profit_and_the_distances_in_r(commands: Commands, daemon: Daemon) -> None:
     (held,) = commands("positions", "--json").json
     assert (held["price"], held["unrealised"], held["net"]) == ("60300", "30.00", "24.30")
-    assert (held["r"], held["to_stop_r"], held["to_target_r"]) == ("0.41", "1.50", "1.50")
+    assert (held["r"], held["to_stop_r"], held["to_target_r"]) == ("0.40", "1.50", "1.50")
     assert held["entry_price"] == "60000", "and what the events say, as before"
     shown = commands("positions").out.splitlines()
     assert shown[0].split()[:6] == ["id", "side", "size", "entry", "price", "open"]
-    assert ["60300", "30.00", "0.41", "1.50", "1.50"] == shown[1].split()[4:9]
+    assert ["60300", "30.00", "0.40", "1.50", "1.50"] == shown[1].split()[4:9]
 
 
 def test_a_position_without_a_price_shows_none(commands: Commands, daemon: Daemon) -> None:
@@ -64,7 +64,7 @@ def test_in_a_pipe_the_overview_is_printed_once_and_fits_80_columns(commands: Co
     assert len(lines) <= 24
     shown = " ".join(ended.out.split())
     assert "equity $10,030.00" in shown
-    assert "▲ BIP-20DEC30-CDE 2U-1-2U 1h 10 60,000 60,300 +$24.30 +0.41 1.50 1.50" in shown
+    assert "▲ BIP-20DEC30-CDE 2U-1-2U 1h 10 60,000 60,300 +$24.30 +0.40 1.50 1.50" in shown
     assert "3-2D-2U 1h 01 Jul 11:50 60,000 61,200 +$108.60" in shown
     assert "2D-1-? 1h 60,500 60,300 0.33 % 1.50 3/4" in shown
 

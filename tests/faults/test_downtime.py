@@ -52,7 +52,7 @@ pytestmark = pytest.mark.timeout(300)
 
 
 def market(place: Path, until: datetime) -> Path:
-    """Write three days of flat hours, the bars of a `2U-2D-?`, its trigger and the minute of both exits, up to `until`."""
+    """Write up to `until`: days of flat hours, the bars of a `2U-2D-?`, its trigger, then the minute of both exits."""
     candles: dict[datetime, tuple[float, ...]] = {}
     for hours in range(72, 3, -1):
         candles |= {NOON - timedelta(hours=hours) + 15 * number * MINUTE: (60000.0,) * 4 for number in range(4)}

@@ -16,6 +16,8 @@ from web.openapi import PATH
 from web.panel import PAGES
 
 FEW = settings(max_examples=6, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+TRADE = "eth"
+"""An open trade of a busy day."""
 READER = {"Authorization": f"Bearer {TOKEN}"}
 
 

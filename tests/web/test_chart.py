@@ -7,6 +7,8 @@ from flask.testing import FlaskClient
 
 from actors.messages import FrameBars
 from atlas.market.bar import Bar
+from atlas.market.products import built_in
+from db.repositories.market import save_products
 from tests.web.scene import NOW, Daemon, closed, position, setup
 from tests.web.shown_bars import BIP, D, closed_bar, frame, tell_forming, tell_past
 
@@ -114,6 +116,16 @@ def test_entries_and_exits_stand_at_their_bars(daemon: Daemon, client: FlaskClie
     ]  # fmt: skip
     running = trades["2U-1-2U"]
     assert [running[key] for key in ("entry_bar", "exit_bar", "net")] == ["2026-07-01T11:00:00Z", None, None]
+
+
+def test_candles_of_a_daemon_that_has_told_of_no_period_are_shown(daemon: Daemon, client: FlaskClient) -> None:
+    daemon.open_account()
+    with daemon.engine.begin() as connection:
+        save_products(connection, (built_in(BIP, tick=D("0.5")),), NOW)
+    daemon.write(closed_bar(hour(2, "97", "120", "90", "91")), closed_bar(hour(1, "91", "113", "89", "100")))
+    found = chart(client)
+    assert (found["symbols"], found["timeframes"], found["tick"]) == ([BIP], ["1h"], "0.5")
+    assert numbers(found) == [None, "2D"]
 
 
 def test_a_product_or_timeframe_without_bars_is_named(daemon: Daemon, client: FlaskClient) -> None:

@@ -13,9 +13,10 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import Connection, text
 
-from actors.messages import DayStarted, Quote
+from actors.messages import DayStarted, EventBatch, Quote
 from atlas.cli.report_html import document
 from db.digest import digest, told
+from db.embedded import EmbeddedServer
 from db.engine import connect
 from db.equity import equity_now
 from db.lock import AccountLock, Holder
@@ -38,33 +39,43 @@ def cents(value: Any) -> str:
 
 
 @pytest.fixture(scope="module")
-def told_events() -> list[Any]:
+def batches() -> list[EventBatch]:
     """Return what the core told."""
-    return events(lively(steps=STEPS, flattened=False))
+    return lively(steps=STEPS, flattened=False)
+
+
+@pytest.fixture(scope="module")
+def url(postgres: EmbeddedServer, migrated_template: str, worker: str, batches: list[EventBatch]) -> Iterator[str]:
+    """Return the URL of a database with that account, its open trade priced by a quote."""
+    name = f"agreeing_{worker}"
+    postgres.create_database(name, template=migrated_template)
+    engine = connect(postgres.url(name))
+    held = AccountLock(postgres.url(name), ACCOUNT, Holder("here", 1, "0", "paper", "abc"))
+    held.acquire()
+    writer = Writer(engine, ACCOUNT, held.fence)
+    store(writer, batches)
+    with engine.connect() as connection:
+        (position,) = positions(connection, ACCOUNT, "open")
+    writer.write([], Extras((Quote(position.symbol, position.entry_time, position.entry_price + D("37.5")),)))
+    held.release()
+    engine.dispose()
+    yield postgres.url(name)
+    postgres.drop_database(name)
 
 
 @pytest.fixture
-def connection(database_url: str) -> Iterator[Connection]:
-    """Return a transaction on a database with that account, its open trade priced by a quote."""
-    engine = connect(database_url)
-    held = AccountLock(database_url, ACCOUNT, Holder("here", 1, "0", "paper", "abc"))
-    held.acquire()
-    writer = Writer(engine, ACCOUNT, held.fence)
-    store(writer, lively(steps=STEPS, flattened=False))
+def connection(url: str) -> Iterator[Connection]:
+    """Return a transaction on it."""
+    engine = connect(url)
     with engine.connect() as connection:
-        (position,) = positions(connection, ACCOUNT, "open")
-        quote = Quote(position.symbol, position.entry_time, position.entry_price + D("37.5"))
-        writer.write([], Extras((quote,)))
-        connection.rollback()
         yield connection
-    held.release()
     engine.dispose()
 
 
 @pytest.fixture
-def client(connection: Connection, database_url: str) -> Iterator[FlaskClient]:
+def client(url: str) -> Iterator[FlaskClient]:
     """Return a client of the panel over it."""
-    panel = make_panel(database_url, clock=lambda: datetime(2026, 3, 6, 2, tzinfo=UTC))
+    panel = make_panel(url, clock=lambda: datetime(2026, 3, 6, 2, tzinfo=UTC))
     yield panel.test_client()
     dispose(panel)
 
@@ -162,9 +173,9 @@ def test_the_account_is_worth_the_same_everywhere(
 
 
 def test_the_digest_of_a_day_is_the_day_of_the_views_and_the_notice(
-    connection: Connection, told_events: list[Any]
+    connection: Connection, batches: list[EventBatch]
 ) -> None:
-    started = [event for event in told_events if isinstance(event, DayStarted)]
+    started = [event for event in events(batches) if isinstance(event, DayStarted)]
     assert len(started) == 3
     for event in started[1:]:
         found = digest(connection, ACCOUNT, event.day, weekly=False)
@@ -179,11 +190,12 @@ def test_the_digest_of_a_day_is_the_day_of_the_views_and_the_notice(
 
 
 def test_the_funnel_is_the_same_everywhere(connection: Connection, whole: Report) -> None:
-    view = one(connection, "SELECT sum(triggers) AS t, sum(trades) AS n, sum(rejected) AS r FROM v_funnel")
-    assert (view.t, view.n, view.r) == (
+    view = one(
+        connection, "SELECT sum(triggers) AS triggers, sum(trades) AS trades, sum(rejected) AS rejected FROM v_funnel"
+    )
+    assert (view.triggers, view.trades, view.rejected) == (
         sum(row.triggers for row in whole.funnel),
         sum(row.trades for row in whole.funnel),
         sum(sum(row.rejections.values()) for row in whole.funnel),
     )
-    assert view.t == view.n + view.r
-    assert whole.summary.triggers == view.t
+    assert view.triggers == view.trades + view.rejected == whole.summary.triggers
