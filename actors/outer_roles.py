@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from actors.alerter import Alerter, AlerterState, AlertRules
+from actors.alerter_apprise import AppriseChannel, channels_of
 from actors.alerter_discord import Webhook
 from actors.alerter_outbox import Outbox
 from actors.feed import Feed
@@ -45,6 +46,27 @@ def alerter_role(settings: Settings, outbox: Outbox, jitter: Jitter) -> Role[Any
     return Role(
         name="alerter",
         make=lambda state: Alerter(state, outbox, webhook, jitter, account=account, rules=rules),
+        state=AlerterState(),
+        policy=Policy(limit=10, window=300, action="retire"),
+        tail=0,
+    )
+
+
+def channel_roles(settings: Settings, outbox: Callable[[str], Outbox], jitter: Jitter) -> list[Role[Any]]:
+    """Return a role for each channel other than Discord; `outbox` gives the outbox of a channel by its name."""
+    rules, account = alert_rules(settings), settings.rules().account.name
+    return [
+        _channel_role(channel, outbox(channel.name), jitter, account, rules)
+        for channel in channels_of(settings.channels.urls.get_secret_value())
+    ]
+
+
+def _channel_role(
+    channel: AppriseChannel, outbox: Outbox, jitter: Jitter, account: str, rules: AlertRules
+) -> Role[Any]:
+    return Role(
+        name=f"alerter {channel.name}",
+        make=lambda state: Alerter(state, outbox, channel, jitter, account=account, rules=rules),
         state=AlerterState(),
         policy=Policy(limit=10, window=300, action="retire"),
         tail=0,

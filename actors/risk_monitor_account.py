@@ -62,7 +62,8 @@ def _open_profits(state: RiskState) -> list[Decimal]:
     for managed in state.positions.values():
         position, worth = managed.position, managed.worth
         mark = last.get(position.symbol, position.entry_price)
-        if worth is None or mark != worth.mark or position.contracts != worth.contracts:
+        # Compared as objects, which is sooner done: at worst the same number is found once more.
+        if worth is None or mark is not worth.mark or position.contracts is not worth.contracts:
             worth = managed.worth = Worth(mark, position.contracts, unrealised(position, mark))
         profits.append(worth.profit)
     return profits

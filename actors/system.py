@@ -32,7 +32,7 @@ from actors.messages import (
     encode,
 )
 from actors.opening import CoreAddress, HistoryGate, Ticker
-from actors.outer_roles import alerter_role, feed_role, history_role, rest_prices_role
+from actors.outer_roles import alerter_role, channel_roles, feed_role, history_role, rest_prices_role
 from actors.roles import Decider, core_roles
 from actors.route import route
 from actors.runtime.behaviour import Role
@@ -63,6 +63,7 @@ from db.leases import Leases
 from db.lock import AccountLock, Holder
 from db.migrate import require_current
 from db.repositories import daemon, market
+from db.repositories.channel_outbox import ChannelOutbox
 from db.repositories.outbox import Outbox
 from db.spool import Spool
 from db.store import Store
@@ -152,9 +153,8 @@ class System:
         spool = Spool(places.spool)
         recorder = Recorder(places.recording, Codec(encode=encode, decode=decode), utc_now)
         urgent = Urgent()
-        store = Store(
-            Writer(engine, self._account, lock.fence, settings.shard.group), spool, sync=recorder.sync, renew=lock.renew, urgent=urgent
-        )
+        writer = Writer(engine, self._account, lock.fence, settings.shard.group, told=settings.discord.on)
+        store = Store(writer, spool, sync=recorder.sync, renew=lock.renew, urgent=urgent)
         store.recover()
         with session(starting := connect(places.database_url)) as connection:
             begins = beginning(connection, self._account, first.products, first.at or utc_now())
@@ -185,12 +185,16 @@ class System:
             with session(engine) as connection:
                 market.save_products(connection, listed, utc_now())
 
+        def channel_outbox(channel: str) -> ChannelOutbox:
+            return ChannelOutbox(engine, self._account, channel)
+
         asked = CommandLine(places.database_url, engine, self._account, post)
         upkeep = Upkeep(self._account, places.recording, places.disks, places.audit, places.server)
         children: list[Child] = [
             recorder,
             OwnThread(_journal_role(store), post),
             OwnThread(alerter_role(settings, Outbox(engine, self._account, urgent), random.random), post),
+            *(OwnThread(role, post) for role in channel_roles(settings, channel_outbox, random.random)),
             core,
             *(shard.children() if shard is not None else ()),
             OwnThread(history_role(settings, self._rest, keep, first.before, random.random, down), post),

@@ -6,6 +6,7 @@ Unknown keys and wrong values are errors that name the key, the value and what w
 
 import copy
 import difflib
+import logging
 import math
 import os
 import tomllib
@@ -35,6 +36,8 @@ from atlas.rules import (
     StratRules,
 )
 from atlas.rules_check import check
+
+_log = logging.getLogger(__name__)
 
 COINBASE_WS = "wss://advanced-trade-ws.coinbase.com"
 COINBASE_REST = "https://api.coinbase.com"
@@ -187,7 +190,7 @@ class CoinbaseSettings(_Section):
     api_secret: SecretStr = SecretStr("")
 
 
-_RULES: dict[str, type[msgspec.Struct]] = {
+RULES: dict[str, type[msgspec.Struct]] = {
     "strat": StratRules,
     "gates": GateRules,
     "sizing": SizingRules,
@@ -198,7 +201,7 @@ _RULES: dict[str, type[msgspec.Struct]] = {
     "account": AccountRules,
     "alerts": AlertRules,
 }
-_SECRETS = {
+HONOURED = {
     "COINBASE_API_KEY": ("coinbase", "api_key"),
     "COINBASE_API_SECRET": ("coinbase", "api_secret"),
     "DISCORD_WEBHOOK_URL": ("discord", "webhook_url"),
@@ -208,6 +211,8 @@ _SECRETS = {
     "ATLAS_DATABASE_URL": ("database", "url"),
 }
 """Names honoured beside ATLAS_…, as environment variables and as systemd credentials; a later row wins."""
+RENAMED: dict[tuple[str, str], tuple[str, str]] = {}
+"""Section and key of before → those of today. The old ones still work for two releases, and are warned of."""
 _NO_SETTINGS = (
     "ATLAS_CONFIG", "ATLAS_DATA_DIR", "ATLAS_DATABASE_URL", "ATLAS_PING_URL", "ATLAS_CHANNEL_URLS", "ATLAS_SHARED",
 )  # fmt: skip
@@ -247,13 +252,13 @@ class Settings(BaseSettings):
 
     def rules(self) -> Rules:
         """Return the rules of trading these settings hold, checked against one another."""
-        sections: dict[str, Any] = {name: struct(**getattr(self, name).model_dump()) for name, struct in _RULES.items()}
+        sections: dict[str, Any] = {name: struct(**getattr(self, name).model_dump()) for name, struct in RULES.items()}
         rules = Rules(mode=self.mode, signal_products=dict(self.exchange.signal_products), **sections)
         check(rules)
         return rules
 
 
-_SECTIONS: dict[str, Any] = {name: _section(struct) for name, struct in _RULES.items()}
+_SECTIONS: dict[str, Any] = {name: _section(struct) for name, struct in RULES.items()}
 _FIELDS: dict[str, Any] = {name: (section, Field(default_factory=section)) for name, section in _SECTIONS.items()}
 _Settings = create_model("Settings", __base__=Settings, **_FIELDS)
 
@@ -273,7 +278,8 @@ def load(path: Path | None = None, overrides: dict[str, Any] | None = None) -> S
         ("the command line", overrides or {}),
     )
     tree: dict[str, Any] = {}
-    for _, layer in layers:
+    for where, layer in layers:
+        _rename(where, layer)
         merge(tree, copy.deepcopy(layer))
     try:
         settings = _Settings(**tree)
@@ -286,6 +292,28 @@ def load(path: Path | None = None, overrides: dict[str, Any] | None = None) -> S
     _check_outside(settings)
     settings.rules()
     return settings
+
+
+def _rename(where: str, layer: dict[str, Any]) -> None:
+    """Move what has another name today, with a warning. Raises ConfigurationError where both names are set."""
+    for (section, key), (new_section, new_key) in RENAMED.items():
+        old = layer.get(section)
+        if not isinstance(old, dict) or key not in old:
+            continue
+        moved = old.pop(key)
+        if not old:
+            del layer[section]
+        today = layer.setdefault(new_section, {})
+        if new_key in today:
+            raise ConfigurationError(
+                f"{where}: `{section}.{key}` is called `{new_section}.{new_key}` today, and both are set: take the "
+                "first out"
+            )
+        today[new_key] = moved
+        _log.warning(
+            "%s: `%s.%s` is called `%s.%s` today: rename it, the old name will not be known for ever",
+            where, section, key, new_section, new_key,
+        )  # fmt: skip
 
 
 def location(path: Path | None = None) -> Path | None:
@@ -328,7 +356,7 @@ def _honoured() -> dict[str, Any]:
     """Return what the plain names give, from systemd's credentials directory and then from the environment."""
     tree: dict[str, Any] = {}
     credentials = os.environ.get("CREDENTIALS_DIRECTORY")
-    for name, (section, field) in _SECRETS.items():
+    for name, (section, field) in HONOURED.items():
         file = Path(credentials, name) if credentials else None
         value = os.environ.get(name) or (_credential(file) if file and file.is_file() else "")
         if value:
@@ -400,7 +428,7 @@ def _one_line(error: ValidationError, layers: Sequence[tuple[str, dict[str, Any]
     if model is not None and len(names) == 1:
         keys = ", ".join(f"{key}.{name}" for name in model.model_fields)
         return f"{where}: `{key}` is a section and takes no value of its own: set one of {keys}"
-    value = "(hidden)" if tuple(names) in _SECRETS.values() else repr(fault["input"])
+    value = "(hidden)" if tuple(names) in HONOURED.values() else repr(fault["input"])
     return f"{where}: `{key}` = {value} is wrong: {fault['msg'][0].lower()}{fault['msg'][1:]}"
 
 

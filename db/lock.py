@@ -100,9 +100,14 @@ class AccountLock:
             raise InternalError(f"the lock of account {self.account!r} was never acquired: call acquire first")
         with self._turn, reported(self._url):
             connection = self._living() or self._regained()
-            found = connection.execute(
-                select(AccountRow.fence).where(AccountRow.name == self.account)
-            ).scalar_one_or_none()
+            try:
+                found = connection.execute(
+                    select(AccountRow.fence).where(AccountRow.name == self.account)
+                ).scalar_one_or_none()
+            except DBAPIError:
+                # It was cut since it answered, and SQLAlchemy takes nothing more on it: next time on a new one.
+                self._drop()
+                raise
             if found != self.fence:
                 self._drop()
         if found != self.fence:

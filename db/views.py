@@ -17,7 +17,8 @@ _INTRODUCTION = """# Reporting views
 
 For psql, a notebook or Grafana. `atlas db psql` opens them; another user reads them, and nothing else, after
 `GRANT atlas_reader TO somebody` (the role is made by `atlas db upgrade`). Times are UTC; days, weekdays and hours are
-those of UTC unless the session says otherwise: `SET atlas.timezone = 'America/New_York'`.
+those of the account's timezone, as its daemon was set last, unless the session says otherwise:
+`SET atlas.timezone = 'America/New_York'`.
 
 Written by `atlas db views --markdown` from the comments in the database (`\\d+ v_trades` in psql shows them too).
 """

@@ -17,6 +17,7 @@ from db.claims import claim
 from db.faults import first_line, verdict
 from db.models import AccountRow, DeadLetterRow, EventRow
 from db.projections import project, shown
+from db.projections.asked import asked
 from db.projections.operation import NOTICES
 from db.projections.row import Row, grouped
 from db.repositories.daemon import Health, save_health
@@ -64,10 +65,16 @@ class Written(msgspec.Struct, frozen=True):
 class Writer:
     """Writes for one account under one fence number; used by the journal's thread only."""
 
-    def __init__(self, engine: Engine, account: str, fence: int, group: str = "") -> None:
-        """`fence` is the number the account's lock gave this daemon; `group` is that of its shards, if there are any."""
+    def __init__(
+        self, engine: Engine, account: str, fence: int, group: str = "", *, told: Sequence[str] = ()
+    ) -> None:
+        """`fence` is the number the account's lock gave this daemon; `group` is that of its shards, if there are any.
+
+        `told` are the kinds of notices that are made because they are asked for (db/projections/asked.py).
+        """
         self.account = account
         self._group = group
+        self._told = frozenset(told)
         self.fence = fence
         self._engine = engine
 
@@ -110,7 +117,7 @@ class Writer:
         with self._engine.begin() as connection:
             self._check_fence(connection)
             new = self._insert(connection, batches, stamp)
-            rows = [row for entry in new for row in project(self.account, entry.event())]
+            rows = [row for entry in new for row in self._rows(entry)]
             _execute(connection, rows)
             self._finish(connection, extras)
         return Written(len(new), _notices(rows))
@@ -125,7 +132,7 @@ class Writer:
                     try:
                         with connection.begin_nested():
                             new = self._insert(connection, [Batch(batch.input, batch.at, (entry,))], stamp)
-                            rows = [row for one in new for row in project(self.account, one.event())]
+                            rows = [row for one in new for row in self._rows(one)]
                             _execute(connection, rows)
                     except AlreadyRunning:
                         raise
@@ -147,6 +154,10 @@ class Writer:
                 )
                 self._finish(connection, NOTHING)
         return Written(events, notices, tuple(refused))
+
+    def _rows(self, entry: Entry) -> list[Row]:
+        event = entry.event()
+        return [*project(self.account, event), *asked(self.account, event, self._told)]
 
     def _check_fence(self, connection: Connection) -> None:
         found = connection.execute(_fence, {"account": self.account}).scalar_one_or_none()

@@ -226,3 +226,35 @@ def test_configuration_file_that_is_none_is_named(place: Path, there: str) -> No
     said = refusal(path=Path("mine.toml"))
     assert "the configuration file mine.toml" in said
     assert "leave --config out" in said
+
+
+# -- names of before --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def renamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let `feed.silence_seconds` have been called `socket.silence`, and `web.port` `web.door`."""
+    names = {("socket", "silence"): ("feed", "silence_seconds"), ("web", "door"): ("web", "port")}
+    monkeypatch.setattr(config, "RENAMED", names)
+
+
+@pytest.mark.usefixtures("renamed")
+def test_a_name_of_before_still_works_and_is_warned_of(
+    place: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (place / "atlas.toml").write_text("[socket]\nsilence = 7\n")
+    monkeypatch.setenv("ATLAS_WEB__DOOR", "9000")
+    settings = config.load()
+    assert (settings.feed.silence_seconds, settings.web.port) == (7.0, 9000)
+    assert [record.getMessage().split(":", 1)[1] for record in caplog.records] == [
+        " `socket.silence` is called `feed.silence_seconds` today: rename it, the old name will not be known for ever",
+        " `web.door` is called `web.port` today: rename it, the old name will not be known for ever",
+    ]
+
+
+@pytest.mark.usefixtures("renamed")
+def test_both_names_at_once_are_refused(place: Path) -> None:
+    (place / "atlas.toml").write_text("[web]\ndoor = 9000\nport = 9001\n")
+    assert refusal().endswith(
+        "`web.door` is called `web.port` today, and both are set: take the first out"
+    )

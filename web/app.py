@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 from ipaddress import ip_address
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
@@ -16,7 +17,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from atlas import __version__
 from db.engine import connect, name_of, reason_of
-from web import access, formats, health, pages, stream
+from web import access, control, formats, health, pages, stream
 from web.broadcast import Broadcast, follow_database
 from web.keys import Keys
 from web.limits import limits
@@ -53,7 +54,7 @@ class PanelConfig(msgspec.Struct, frozen=True):
     UTC wall time, `keys` the password and tokens as they are now. `names` are those it answers to beside loopback's
     and plain addresses: others are refused, so that a page of another site cannot reach the panel by pointing its own
     name at this machine. `proxied`: a proxy in front carries it by https. `viewers` caps the live streams, each of
-    which holds a thread.
+    which holds a thread. `logs` is the folder of the daemons' logs.
     """
 
     database_url: str
@@ -63,6 +64,7 @@ class PanelConfig(msgspec.Struct, frozen=True):
     names: tuple[str, ...] = ()
     proxied: bool = False
     viewers: int = 16
+    logs: Path | None = None
 
 
 def create_app(config: PanelConfig) -> Flask:
@@ -79,7 +81,8 @@ def create_app(config: PanelConfig) -> Flask:
     limiter = limits(app)
     access.protect(app, config.keys, limiter, proxied=config.proxied)
     formats.register(app)
-    app.register_blueprint(pages.blueprint(PAGES, reading, config.account, config.clock))
+    app.register_blueprint(pages.blueprint(PAGES, reading, config.account, config.clock, config.logs))
+    app.register_blueprint(control.blueprint(engine, config.account, config.clock, limiter))
     app.register_blueprint(stream.blueprint(broadcast))
     app.register_blueprint(health.blueprint(reading, config.account, config.clock))
     app.extensions["broadcast"] = broadcast

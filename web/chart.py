@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypedDict
 
 import msgspec
 from pydantic import AwareDatetime, Field
-from sqlalchemy import Connection, Row, Text, and_, exists, func, literal, or_, select
+from sqlalchemy import Connection, Row, Text, and_, exists, func, literal, or_, select, true
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from atlas.market.product import Product
@@ -145,9 +145,9 @@ def _shelf(connection: Connection) -> dict[str, list[str]]:
     pairs = connection.execute(select(FormingRow.symbol, FormingRow.timeframe)).all()
     if not pairs:
         # One look into the primary key for each pair: what is distinct in a column is known after all of it is read.
-        timeframes = func.unnest(literal(list(TIMEFRAMES), ARRAY(Text))).column_valued("timeframe")
-        of_pair = CandleRow.symbol == ProductRow.id, CandleRow.timeframe == timeframes
-        there = select(ProductRow.id, timeframes).where(exists().where(*of_pair))
+        all_of_them = func.unnest(literal(list(TIMEFRAMES), ARRAY(Text))).table_valued("timeframe").render_derived()
+        of_pair = CandleRow.symbol == ProductRow.id, CandleRow.timeframe == all_of_them.c.timeframe
+        there = select(ProductRow.id, all_of_them.c.timeframe).join(all_of_them, true()).where(exists().where(*of_pair))
         pairs = connection.execute(there).all()
     found: dict[str, list[str]] = {}
     for symbol, timeframe in sorted(pairs, key=lambda pair: (pair[0], TIMEFRAMES.index(pair[1]))):

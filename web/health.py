@@ -9,12 +9,14 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from db.engine import name_of, reason_of
-from web.overview import overview
+from web import queries
+from web.pages import Arguments, Shown
+from web.system import System, system
 
 
-def _seen(found: dict[str, Any]) -> dict[str, Any]:
+def _seen(found: System) -> dict[str, Any]:
     """Return what the verdict rests on: the feed and the times of the last signs of life, of the market and of us."""
-    daemon = found["daemon"] or {}
+    daemon: dict[str, Any] = {**found["daemon"]} if found["daemon"] else {}
     pulses = [actor["last_progress"] for actor in found["actors"] if actor["last_progress"] is not None]
     return {
         "feed": daemon.get("feed"),
@@ -38,12 +40,13 @@ def blueprint(engine: Engine, account: str | None, clock: Callable[[], datetime]
     def verdict() -> tuple[Response, int]:
         try:
             with engine.connect() as connection:
-                seen = overview(connection, account, clock())
-                system = seen["system"] | {"seen": _seen(seen)}
+                name = account or queries.account_shown(connection)
+                found = system(connection, Shown(name, clock()), Arguments())
+                said: dict[str, Any] = {**found["system"], "seen": _seen(found)}
         except DBAPIError as error:
             # The database is one of the reasons, in the same shape as the others.
             reason = f"{name_of(engine.url)}: {reason_of(error)}"
-            system = {"verdict": "down", "reasons": [{"level": "down", "text": reason}]}
-        return jsonify(system), 503 if system["verdict"] == "down" else 200
+            said = {"verdict": "down", "reasons": [{"level": "down", "text": reason}]}
+        return jsonify(said), 503 if said["verdict"] == "down" else 200
 
     return routes

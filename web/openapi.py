@@ -43,12 +43,10 @@ class Sections(PydanticModelAdapter):
 
     def is_model_type(self, value: type) -> bool:
         """Return whether the type can be described."""
-        return value is dict or is_typeddict(value) or super().is_model_type(value)
+        return is_typeddict(value) or super().is_model_type(value)
 
     def json_schema(self, model: type[Any], *, ref_template: str, mode: Any = "validation") -> dict[str, Any]:
         """Return the schema, what it refers to under `$defs`."""
-        if model is dict:
-            return {"type": "object"}
         if not is_typeddict(model):
             return super().json_schema(model, ref_template=ref_template, mode=mode)
         _, parts = msgspec.json.schema_components((model,), ref_template=ref_template.replace("{model}", "{name}"))

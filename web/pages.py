@@ -9,6 +9,7 @@ A page that is live needs nothing of its own: `static/panel.js` asks for its con
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any, get_origin
 
 import msgspec
@@ -25,10 +26,14 @@ Section = Mapping[str, Any]
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """Whom and when a page shows: the account, None while there is none, and the aware UTC time of the answer."""
+    """Whom and when a page shows: the account, None while there is none, and the aware UTC time of the answer.
+
+    `logs` is the folder of the daemons' logs, if it is known.
+    """
 
     account: str | None
     now: datetime
+    logs: Path | None = None
 
 
 class Arguments(BaseModel):
@@ -70,13 +75,19 @@ class Page(msgspec.Struct, frozen=True):
         return f"/api/v1/{self.name}{self.parameters}"
 
 
-def blueprint(pages: Sequence[Page], engine: Engine, account: str | None, clock: Callable[[], datetime]) -> Blueprint:
+def blueprint(
+    pages: Sequence[Page],
+    engine: Engine,
+    account: str | None,
+    clock: Callable[[], datetime],
+    logs: Path | None = None,
+) -> Blueprint:
     """Return the routes of all pages; `account` None shows the one whose daemon beat last."""
     routes, document = Blueprint("pages", __name__), Document()
     menu = tuple(page for page in pages if page.in_menu)
 
     def whom(connection: Connection) -> Shown:
-        return Shown(account or queries.account_shown(connection), clock())
+        return Shown(account or queries.account_shown(connection), clock(), logs)
 
     def add(page: Page) -> None:
         def section(values: dict[str, Any]) -> Section:

@@ -10,6 +10,7 @@ from db.models import (
     AccountRow,
     CandleRow,
     DaemonRow,
+    EventRow,
     HealthRow,
     PositionRow,
     QuoteRow,
@@ -68,6 +69,22 @@ def closed_positions(connection: Connection, name: str, limit: int) -> Rows:
         .limit(limit)
     )
     return connection.execute(query).all()
+
+
+def day_start(connection: Connection, name: str) -> datetime | None:
+    """Return when the account's trading day began, None before its first."""
+    began = select(func.max(EventRow.at)).where(EventRow.account == name, EventRow.kind == "DayStarted")
+    return connection.execute(began).scalar_one()
+
+
+def closed_since(connection: Connection, name: str, since: datetime) -> Row[Any]:
+    """Return how many positions were closed since then (`trades`, `won`) and their `net`, null without any."""
+    query = select(
+        func.count().label("trades"),
+        func.count().filter(PositionRow.net > 0).label("won"),
+        func.sum(PositionRow.net).label("net"),
+    ).where(PositionRow.account == name, PositionRow.status == "closed", PositionRow.exit_time >= since)
+    return connection.execute(query).one()
 
 
 def waiting_setups(connection: Connection, name: str, market_time: datetime | None, limit: int) -> tuple[Rows, int]:

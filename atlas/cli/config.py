@@ -1,4 +1,4 @@
-"""`atlas config show`: the settings in force."""
+"""`atlas config`: the settings in force, and the reference of all there are."""
 
 import click
 
@@ -26,3 +26,11 @@ def show(choice: Choice, as_json: bool, changed: bool) -> None:
         return
     for key, value, default in difference(tree, everything=not changed):
         click.echo(f"{key} = {value}" + ("" if value == default else f"   (default {default})"))
+
+
+@config.command()
+def reference() -> None:
+    """Print every setting with its meaning, default and values (docs/configuration.md)."""
+    from atlas.cli.config_reference import reference
+
+    click.echo(reference(), nl=False)

@@ -14,9 +14,6 @@ from atlas.errors import AtlasError, TemporaryError, UsageError
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-PATIENCE = 10.0
-"""Seconds the daemon has to answer."""
-
 _reason = click.option("--reason", default="asked by hand", show_default=True, help="Kept with the command.")
 
 
@@ -79,31 +76,21 @@ def _ask(
     A command that is under way when the patience ends (no trade to close a position at) is no failure: what it waits
     for is printed, and its row is answered when it is done.
     """
+    from db.asking import PATIENCE, ask
     from db.engine import connect, session
-    from db.repositories import commands
 
     with choice.opened() as url:
         engine = connect(url)
         with session(engine) as connection:
             check(connection)
-            command_id = commands.add(connection, choice.account, kind, args, by=getpass.getuser())
-        deadline = monotonic() + PATIENCE
-        while True:
-            with session(engine) as connection:
-                found = commands.get(connection, command_id)
-            if found is not None and found.status in ("done", "failed"):
-                break
-            if monotonic() > deadline:
-                if found is not None and found.status == "taken" and found.result is not None:
-                    break
-                with session(engine) as connection:
-                    commands.answer(connection, command_id, "failed", f"no daemon answered within {PATIENCE:.0f} s")
-                raise TemporaryError(
-                    f"no daemon of account {choice.account!r} answered within {PATIENCE:.0f} s: is it running? "
-                    "See `atlas status`"
-                )
-            sleep(0.05)
+        by = getpass.getuser()
+        found = ask(engine, choice.account, kind, args, by, monotonic=monotonic, sleep=sleep)
         engine.dispose()
+    if found is None:
+        raise TemporaryError(
+            f"no daemon of account {choice.account!r} answered within {PATIENCE:.0f} s: is it running? "
+            "See `atlas status`"
+        )
     if as_json:
         print_json(found)
     else:

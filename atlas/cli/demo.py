@@ -15,6 +15,7 @@ import sys
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
+from secrets import token_urlsafe
 from time import monotonic, sleep
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -124,8 +125,9 @@ class _Demo:
         show = Show(engine, choice.account, quiet=self._options["quiet"], err=self._options["as_json"])
         if not self._options["no_web"]:
             port = free_port(self._options["web_port"])
+            password = self._set_password()
             self._child(stack, "panel", ["web", "--config", str(self._config), "--port", str(port)])
-            self._say(f"panel     http://127.0.0.1:{port}/")
+            self._say(f"panel     http://127.0.0.1:{port}/  password {password}")
         daemon = self._child(stack, "daemon", ["run", "--config", str(self._config)])
         deadline, gone, away, ended = math.inf, False, False, False
         while monotonic() < deadline and not ended:
@@ -186,6 +188,18 @@ class _Demo:
     def _config(self) -> Path:
         return self._directory / "atlas.toml"
 
+    @property
+    def _keys(self) -> Path:
+        return self._directory / "panel.json"
+
+    def _set_password(self) -> str:
+        """Give this run's panel a password of its own and return it."""
+        from web.keys import KeyFile
+
+        password = token_urlsafe(9)
+        KeyFile(self._keys).set_password(password)
+        return password
+
     def _child(self, stack: ExitStack, name: str, argv: list[str], *, piped: bool = False) -> Child:
         with uninterrupted():
             child = Child(name, argv, self._directory / f"{name}.log", piped=piped)
@@ -218,6 +232,7 @@ class _Demo:
             "feed": {"clock": "venue", "silence_seconds": SILENCE, "heartbeat_seconds": SILENCE * 2},
             "account": {"name": self._name},
             "database": {"name": self._name},
+            "web": {"keys": str(self._keys)},
         }
         if self._options["timeframes"]:
             overrides["strat"] = {"timeframes": listed(self._options["timeframes"])}
@@ -291,7 +306,7 @@ def _forget_old(choice: Choice) -> None:
         except DatabaseError as error:
             click.echo(f"atlas: the old database {name} stays: {error}", err=True)
             continue
-        for part in ("demo", "recordings"):
+        for part in ("demo", "recordings", "logs"):
             shutil.rmtree(choice.state_dir / part / name, ignore_errors=True)
 
 

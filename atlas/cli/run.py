@@ -48,6 +48,7 @@ def run(choice: Choice, no_upgrade: bool) -> None:
         state = choice.state_dir
         name = f"{choice.database}-{choice.account}"
         recording, spool = recording_dir(choice), state / "spool" / f"{name}.spool"
+        _log_to_file(log_dir(choice) / f"{choice.account}.log")
         server = choice.server
         system = System(
             choice.settings,
@@ -98,8 +99,26 @@ def recording_dir(choice: Choice) -> Path:
     return root / choice.database / choice.account / sha256(made_of.encode()).hexdigest()[:12]
 
 
+def log_dir(choice: Choice) -> Path:
+    """Return where the daemons of this database keep the end of their logs, one file an account, for the panel."""
+    return choice.state_dir / "logs" / choice.database
+
+
 def _log_to_stderr() -> None:
     """One line an event on stderr, where systemd's journal takes it."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
     for chatty in ("urllib3", "pykka", "alembic", "pyrate_limiter"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def _log_to_file(file: Path) -> None:
+    """The same lines into a file that begins anew when it is full; a disk that takes none is no reason to end."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handler = RotatingFileHandler(file, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8")
+        file.chmod(0o600)
+    except OSError as error:
+        logging.getLogger(__name__).warning("no log is kept in %s: %s", file, error.strerror)
+        return
+    handler.setFormatter(logging.Formatter(LOG_FORMAT))
+    logging.getLogger().addHandler(handler)

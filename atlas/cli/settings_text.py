@@ -22,21 +22,24 @@ def as_toml(settings: Settings) -> str:
     usual, chosen = defaults(), plain(settings)
     for key, value in chosen.items():
         if not isinstance(value, dict) and value != usual[key]:
-            lines.append(f"{key} = {_toml(value)}")
+            lines.append(f"{key} = {toml(value)}")
     for section, values in chosen.items():
         if isinstance(values, dict):
-            other = [f"{key} = {_toml(value)}" for key, value in values.items() if value != usual[section][key]]
+            other = [f"{key} = {toml(value)}" for key, value in values.items() if value != usual[section][key]]
             lines += ["", f"[{section}]", *other] if other else []
     return "\n".join(lines).strip() + "\n"
 
 
-def _toml(value: Any) -> str:
+def toml(value: Any) -> str:
+    """Return a value as a configuration file has it."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple | list):
-        return f"[{', '.join(_toml(item) for item in value)}]"
+        return f"[{', '.join(toml(item) for item in value)}]"
+    if value == {}:
+        return "{}"
     if isinstance(value, dict):
-        return f"{{ {', '.join(f'{_toml(key)} = {_toml(item)}' for key, item in value.items())} }}"
+        return f"{{ {', '.join(f'{toml(key)} = {toml(item)}' for key, item in value.items())} }}"
     return str(value) if isinstance(value, int | float | Decimal) else _quoted(value)
 
 

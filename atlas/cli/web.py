@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from atlas.cli.options import Choice
+from atlas.cli.run import log_dir
 from atlas.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,9 +50,7 @@ def web(
 
     directory = Path(settings.database.directory) if settings.database.directory else None
     url = normal(
-        database_url
-        or settings.database.url.get_secret_value()
-        or EmbeddedServer(directory).url(choice.database)
+        database_url or settings.database.url.get_secret_value() or EmbeddedServer(directory).url(choice.database)
     )
     keys = _keys(choice)
     listening = listening_socket(
@@ -72,6 +71,7 @@ def web(
         names=settings.web.names,
         proxied=settings.web.proxy,
         viewers=viewers,
+        logs=log_dir(choice),
     )
     PanelServer(panel, listening).run()
 

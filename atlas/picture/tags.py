@@ -14,7 +14,7 @@ def spread(levels: Sequence[float], apart: float, low: float, high: float) -> li
         return [low + order.index(one) * step for one in range(len(levels))]
     places: list[float] = []
     for one in order:
-        least = low if not places else places[-1] + apart
+        least: float = low if not places else places[-1] + apart
         places.append(max(levels[one], least))
     # What was pushed over the edge is pushed back; what is above it makes room. Then clusters are centred.
     limit = high

@@ -3,7 +3,15 @@
 from db.models.account import AccountRow, EventRow, FundingRow, LedgerRow
 from db.models.base import Base
 from db.models.market import CandleRow, FormingRow, HoleRow, PastBarsRow, ProductRow, QuoteRow
-from db.models.operation import CommandRow, DaemonRow, DeadLetterRow, HealthRow, NightAuditRow, OutboxRow
+from db.models.operation import (
+    CommandRow,
+    DaemonRow,
+    DeadLetterRow,
+    DeliveryRow,
+    HealthRow,
+    NightAuditRow,
+    OutboxRow,
+)
 from db.models.shard import ClaimRow, LeaseRow
 from db.models.signal import FullContinuityRow, RejectionRow, SetupRow, TriggerRow
 from db.models.sweep import SweepRunRow
@@ -17,6 +25,7 @@ __all__ = [
     "CommandRow",
     "DaemonRow",
     "DeadLetterRow",
+    "DeliveryRow",
     "EventRow",
     "FillRow",
     "FormingRow",

@@ -41,6 +41,28 @@ class OutboxRow(Base):
     last_error: Mapped[str | None]
 
 
+class DeliveryRow(Base):
+    """A notice of the outbox as a channel other than Discord has it; the columns are those of the outbox."""
+
+    __tablename__ = "deliveries"
+    __table_args__ = (
+        CheckConstraint("status IN ('pending', 'sent', 'dropped')", name="status"),
+        CheckConstraint("(status = 'sent') = (sent_at IS NOT NULL)", name="sent_when_sent"),
+        Index("ix_deliveries_pending", "channel", "next_try_at", postgresql_where=text("status = 'pending'")),
+    )
+
+    channel: Mapped[str] = mapped_column(primary_key=True)
+    outbox_id: Mapped[int] = mapped_column(ForeignKey("outbox.id", ondelete="CASCADE"), primary_key=True)
+    status: Mapped[str] = mapped_column(server_default="pending")
+    attempts: Mapped[int] = mapped_column(server_default="0")
+    next_try_at: Mapped[datetime]
+    in_flight: Mapped[bool] = mapped_column(server_default=false())
+    doubtful: Mapped[bool] = mapped_column(server_default=false())
+    sent_at: Mapped[datetime | None]
+    message_id: Mapped[str | None]
+    last_error: Mapped[str | None]
+
+
 class CommandRow(Base):
     """What the panel or the command line asks of the daemon; the daemon answers by updating the row."""
 

@@ -71,5 +71,11 @@ def get(connection: Connection, command_id: int) -> Command | None:
     return None if row is None else _command(row)
 
 
+def recent(connection: Connection, account: str, limit: int) -> list[Command]:
+    """Return the newest commands, newest first: who asked for what, and what became of it."""
+    query = select(*_columns).where(CommandRow.account == account).order_by(CommandRow.id.desc()).limit(limit)
+    return [_command(row) for row in connection.execute(query).mappings()]
+
+
 def _command(row: Any) -> Command:
     return Command(**row)

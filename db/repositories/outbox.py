@@ -9,11 +9,11 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from actors.alerter_outbox import Notice, Told
 from atlas.errors import DatabaseError
-from db.chart import trade_picture
 from db.digest import WEEKLY, digest, told
 from db.engine import session
 from db.models import HealthRow, OutboxRow
 from db.projections.row import replaced
+from db.story import read, tell
 from db.urgent import Urgent
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class Outbox:
         self._engine = engine
         self._account = account
         self._urgent = urgent or Urgent()
+        self._channel = CHANNEL
 
     def claim(self, now: datetime) -> Notice | None:
         """Take the oldest row that is due, critical ones first, or None; see actors.alerter_outbox.Outbox."""
@@ -97,8 +98,12 @@ class Outbox:
         position_id = notice.payload.get("position_id")
         if notice.kind not in ("entry", "exit") or notice.id < 0 or position_id is None:
             return None
+        # Pillow comes along, which nobody else who uses the outbox needs.
+        from db.story.picture import picture_of
+
         with session(self._engine) as connection:
-            return trade_picture(connection, self._account, str(position_id), whole=notice.kind == "exit")
+            story = tell(read(connection, self._account, str(position_id)))
+        return picture_of(story, whole=notice.kind == "exit")
 
     def _due(self, now: datetime) -> ColumnElement[bool]:
         # Pending as a literal: the planner cannot use the partial index for a parameter.
@@ -148,10 +153,10 @@ class Outbox:
         self._update(notice_id, status="dropped", last_error=reason, in_flight=False)
 
     def channel(self, now: datetime, state: str, error: str | None) -> None:
-        """Keep the state of the Discord channel where health is shown."""
+        """Keep the state of the channel where health is shown."""
         row = {
             "account": self._account,
-            "actor": CHANNEL,
+            "actor": self._channel,
             "state": state,
             "waiting": 0,
             "restarts": 0,

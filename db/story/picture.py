@@ -1,34 +1,58 @@
 """The picture of a story: the labelled bars with trigger, stop and target, the entry and the exit."""
 
 from datetime import datetime
+from decimal import Decimal
 
+import msgspec
+
+from atlas.market.timeframes import period
 from atlas.money import readable
 from atlas.picture import PicturedBar, TradePicture
 from db.story.story import Story, StoryBar, StoryTrade
 
 
-def picture_of(story: Story) -> TradePicture | None:
-    """Return what its picture shows; None where no bar is known. Prices are those of the signal's product."""
-    bars = story.bars
+def picture_of(story: Story, *, whole: bool = True) -> TradePicture | None:
+    """Return what its picture shows; None where no bar is known. Prices are those of the signal's product.
+
+    Without `whole` it is the picture of the entry, also of a trade that has ended since. A bar that is not stored yet
+    is drawn from the last close to the price of the entry or exit.
+    """
+    trade = story.trade if story.trade is not None and story.trade.symbol == story.symbol else None
+    if trade is not None and not whole:
+        trade = msgspec.structs.replace(trade, exit_time=None, exit_price=None)
+    bars = story.bars if whole else tuple(bar for bar in story.bars if bar.open_time <= story.at)
     if not bars:
         return None
-    trade = story.trade if story.trade is not None and story.trade.symbol == story.symbol else None
-    ended = trade is not None and trade.exit_time is not None
+    ended = whole and story.trade is not None and story.trade.exit_time is not None
+    price = story.price if trade is None else trade.exit_price or trade.entry_price
+    last = story.at if trade is None else trade.exit_time or trade.entry_time
     return TradePicture(
         title=f"{story.symbol} {story.timeframe} {story.name} {story.side}",
         side=story.side,
-        bars=tuple(_pictured(bar) for bar in bars),
+        bars=(*(_pictured(bar) for bar in bars), *_forming(story, bars[-1], last, price)),
         trigger=story.trigger,
         stop=story.stop if trade is None else trade.first_stop,
         target=story.target if trade is None else trade.target,
         entry=story.price if trade is None else trade.entry_price,
-        entry_bar=_place(bars, story.at),
+        entry_bar=_place(bars, story.at) + int(bars[-1].close_time <= story.at),
         exit=trade.exit_price if trade is not None else None,
-        exit_bar=_place(bars, trade.exit_time) if trade is not None and trade.exit_time is not None else None,
+        exit_bar=None
+        if trade is None or trade.exit_time is None
+        else _place(bars, trade.exit_time) + int(bars[-1].close_time <= trade.exit_time),
         words=_words(story),
         result=_result(story.trade) if story.trade is not None and ended else "",
         won=story.trade.money.net > 0 if story.trade is not None and ended else None,
     )
+
+
+def _forming(story: Story, before: StoryBar, at: datetime, price: Decimal) -> tuple[PicturedBar, ...]:
+    """The bar of a moment after the last one stored, if that is where something is to be shown."""
+    if at < before.close_time:
+        return ()
+    opened = period(story.timeframe, at)[0]
+    high, low = max(before.close, price), min(before.close, price)
+    broken = story.name.split("-")[-1] if before.open_time == story.setup_time else None
+    return (PicturedBar(opened, before.close, high, low, price, broken, forming=True),)
 
 
 def _pictured(bar: StoryBar) -> PicturedBar:

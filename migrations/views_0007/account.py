@@ -30,7 +30,7 @@ EQUITY = View(
     "saw nothing of has no row: its equity is that of the day before.",
     (
         C("account", "account", "the account"),
-        C("day", "day", "in the account's own timezone (account.timezone)"),
+        C("day", "day", "in the account's timezone"),
         C("equity", "equity", "USD: cash and unrealised profit, at the day's end"),
         C("change", "equity - lag(equity) OVER (PARTITION BY account ORDER BY day)",
           "USD since the row before; null for the first"),
@@ -42,8 +42,7 @@ EQUITY = View(
 
 DAILY = View(
     "v_daily",
-    "The trades closed each day, and the equity at its end. The days of trades are of the zone atlas.timezone (UTC), "
-    "those of the equity the account's own: set the one to the other.",
+    "The trades closed each day in the account's timezone, and the equity at its end.",
     (
         C("account", "account", "the account"),
         C("day", "day", "of the exits"),

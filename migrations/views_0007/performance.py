@@ -16,9 +16,9 @@ GROUPS = {
     "side": ("side", "long or short"),
     "continuity": ("continuity", "frames that agreed at the trigger of those looked at"),
     "exit": ("exit_reason", "why it was closed"),
-    "day": ("day", "of the exit, in the zone atlas.timezone (UTC)"),
-    "weekday": ("weekday", "of the entry, in the zone atlas.timezone (UTC)"),
-    "hour": ("hour", "of the entry, in the zone atlas.timezone (UTC)"),
+    "day": ("day", "of the exit, in the account's timezone"),
+    "weekday": ("weekday", "of the entry, in the account's timezone"),
+    "hour": ("hour", "of the entry, in the account's timezone"),
 }
 
 WON, LOST = "FILTER (WHERE net > 0)", "FILTER (WHERE net < 0)"

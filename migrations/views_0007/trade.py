@@ -4,8 +4,17 @@ from migrations.view import Column, View
 
 C = Column
 
-ZONE = "coalesce(nullif(current_setting('atlas.timezone', true), ''), 'UTC')"
-"""The zone of days, weekdays and hours: UTC, unless the session says `SET atlas.timezone = 'America/New_York'`."""
+ZONES = """WITH zones AS MATERIALIZED (
+    SELECT a.name AS account, (
+        SELECT e.payload -> 'rules' -> 'account' ->> 'timezone' FROM events e
+        WHERE e.account = a.name AND e.kind = 'TermsSet' ORDER BY e.seq DESC LIMIT 1
+    ) AS timezone
+    FROM accounts a
+)"""
+ZONE = "coalesce(nullif(current_setting('atlas.timezone', true), ''), z.timezone, 'UTC')"
+"""The zone of days, weekdays and hours: the account's as its daemon was set last, unless the session says otherwise:
+`SET atlas.timezone = 'America/New_York'`.
+"""
 
 UNIT = "p.entry_contracts * p.contract_size"
 RISK = f"nullif({UNIT} * abs(p.entry_price - p.first_stop), 0)"
@@ -54,15 +63,16 @@ TRADES = View(
         C("mfe_r", f"{FAVOUR} / nullif(abs(p.entry_price - p.first_stop), 0)",
           "the best price while open, in R for the position"),
         C("best_profit", f"{FAVOUR} * {UNIT}", "USD the best price would have brought, before costs"),
-        C("day", f"(p.exit_time AT TIME ZONE {ZONE})::date", "of the exit, in the zone atlas.timezone (UTC)"),
-        C("weekday", f"to_char(p.entry_time AT TIME ZONE {ZONE}, 'Dy')", "of the entry, Mon … Sun, in that zone"),
-        C("hour", f"to_char(p.entry_time AT TIME ZONE {ZONE}, 'HH24')", "of the entry, 00 … 23, in that zone"),
+        C("day", f"(p.exit_time AT TIME ZONE {ZONE})::date", "of the exit, in the account's timezone"),
+        C("weekday", f"to_char(p.entry_time AT TIME ZONE {ZONE}, 'Dy')", "of the entry, Mon … Sun, in that timezone"),
+        C("hour", f"to_char(p.entry_time AT TIME ZONE {ZONE}, 'HH24')", "of the entry, 00 … 23, in that timezone"),
         C("filled_while_down", "p.filled_while_down", "an exit was settled from candles of a time ATLAS was down"),
         C("ambiguous", "p.ambiguous", "a stop in a candle that does not tell whether the target came first"),
         C("rest", "p.rest", "an exit by a trade REST told of, while the feed was down"),
         C("contradicted", "p.contradicted", "entered on a bar the exchange's own candle differed from afterwards"),
     ),
-    "FROM positions p",
+    "FROM positions p LEFT JOIN zones z ON z.account = p.account",
+    ZONES,
 )  # fmt: skip
 
 FEES = View(
@@ -70,7 +80,7 @@ FEES = View(
     "Fees by day, product and purpose; over all rows the sum of every fill's fee.",
     (
         C("account", "f.account", "the account"),
-        C("day", f"(f.at AT TIME ZONE {ZONE})::date", "of the fill, in the zone atlas.timezone (UTC)"),
+        C("day", f"(f.at AT TIME ZONE {ZONE})::date", "of the fill, in the account's timezone"),
         C("symbol", "f.symbol", "the product"),
         C("purpose", "f.purpose", "entry, or the reason of the exit"),
         C("fills", "count(*)", "how many"),
@@ -79,7 +89,9 @@ FEES = View(
         C("fee", "sum(f.fee)", "USD paid"),
         C("share", "sum(f.fee) / nullif(sum(f.contracts * p.contract_size * f.price), 0)", "fee ÷ notional"),
     ),
-    "FROM fills f JOIN positions p ON p.account = f.account AND p.id = f.position_id GROUP BY 1, 2, 3, 4",
+    "FROM fills f JOIN positions p ON p.account = f.account AND p.id = f.position_id "
+    "LEFT JOIN zones z ON z.account = f.account GROUP BY 1, 2, 3, 4",
+    ZONES,
 )
 
 WORSE = "CASE f.side WHEN 'buy' THEN f.price - f.reference ELSE f.reference - f.price END"

@@ -3,9 +3,9 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import Engine, select, text
+from sqlalchemy import Engine, event, select, text
 
-from atlas.errors import AlreadyRunning
+from atlas.errors import AlreadyRunning, DatabaseError
 from db.lock import AccountLock, Holder
 from db.models import DaemonRow
 from db.writer import Writer
@@ -67,6 +67,24 @@ def cut(engine: Engine) -> None:
 
 def test_lock_is_taken_again_after_its_connection_was_cut(database_url: str, engine: Engine, lock: AccountLock) -> None:
     cut(engine)
+    lock.renew()
+    with pytest.raises(AlreadyRunning):
+        AccountLock(database_url, "paper", OTHER).acquire()
+
+
+def test_lock_is_taken_again_after_its_connection_was_cut_in_the_middle_of_a_renewal(
+    database_url: str, engine: Engine, lock: AccountLock
+) -> None:
+    def before_the_second_statement(connection: object, cursor: object, statement: str, *_: object) -> None:
+        if "fence" in statement and not cuts:
+            cuts.append(statement)
+            cut(engine)
+
+    cuts: list[str] = []
+    event.listen(lock._engine, "before_cursor_execute", before_the_second_statement)
+    with pytest.raises(DatabaseError):
+        lock.renew()
+    assert cuts
     lock.renew()
     with pytest.raises(AlreadyRunning):
         AccountLock(database_url, "paper", OTHER).acquire()

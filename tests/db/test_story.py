@@ -151,9 +151,9 @@ def test_a_picture_shows_the_bars_of_the_story(told: list[Story]) -> None:
     for story in told[:20]:
         picture = picture_of(story)
         assert picture is not None
-        assert len(picture.bars) == len(story.bars)
-        entered = story.bars[picture.entry_bar]
-        assert entered.open_time <= story.at
+        assert [bar.opened for bar in picture.bars][: len(story.bars)] == [bar.open_time for bar in story.bars]
+        assert all(bar.forming for bar in picture.bars[len(story.bars) :])
+        assert picture.bars[picture.entry_bar].opened <= story.at
         assert picture.exit is None or (story.trade is not None and picture.exit == story.trade.exit_price)
 
 

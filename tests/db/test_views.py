@@ -57,7 +57,9 @@ def test_every_trade_is_a_row_with_its_metrics(connection: Connection) -> None:
 
 @pytest.mark.parametrize("zone", ["UTC", NEW_YORK])
 @pytest.mark.parametrize("view", GROUPS)
-def test_metrics_in_sql_are_those_of_the_report(connection: Connection, view: str, zone: str) -> None:
+def test_lesson_103_metrics_in_sql_are_those_recomputed_from_the_trades(
+    connection: Connection, view: str, zone: str
+) -> None:
     connection.execute(text("SELECT set_config('atlas.timezone', :zone, true)"), {"zone": zone})
     dimension = {"product": "symbol"}.get(view, view)
     column = GROUPS[view][0]
@@ -72,6 +74,20 @@ def test_metrics_in_sql_are_those_of_the_report(connection: Connection, view: st
                 value = D(repr(value))
             same = value == told if value is None or told is None else ratio(D(value)) == ratio(D(told))
             assert same, f"{group}: {metric} is {value} in SQL and {told} in the report"
+
+
+def test_days_are_of_the_timezone_the_daemon_was_set_to_last(connection: Connection) -> None:
+    hours = "SELECT string_agg(hour, ' ' ORDER BY entry_time, id) FROM v_trades WHERE account = 'paper'"
+    told = [connection.execute(text(hours)).scalar_one()]
+    rules = '{"rules": {"account": {"timezone": "Asia/Kolkata"}}}'
+    connection.execute(
+        text("INSERT INTO events (account, id, kind, fence, payload) VALUES ('paper', 'terms', 'TermsSet', 1, :rules)"),
+        {"rules": rules},
+    )
+    for zone in ("", "Asia/Kolkata", "UTC"):
+        connection.execute(text("SELECT set_config('atlas.timezone', :zone, true)"), {"zone": zone})
+        told.append(connection.execute(text(hours)).scalar_one())
+    assert told[1] == told[2] != told[0] == told[3]
 
 
 def test_every_dimension_of_the_report_has_a_view() -> None:

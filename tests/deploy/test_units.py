@@ -68,12 +68,12 @@ def test_environment_of_the_services_is_known_to_the_settings(monkeypatch: pytes
 
 
 def test_credentials_are_those_the_settings_read_and_install_makes() -> None:
-    from atlas.config import _SECRETS
+    from atlas.config import HONOURED
 
     named = {name for unit in SERVICES for name in re.findall(r"^LoadCredential=(\w+):", unit.read_text(), re.M)}
     made = set(re.findall(r"^secrets=\((.*)\)$", (DEPLOY / "install.sh").read_text(), re.M)[0].split())
     assert named == made
-    assert named <= set(_SECRETS)
+    assert named <= set(HONOURED)
 
 
 @pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.name)

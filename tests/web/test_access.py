@@ -1,16 +1,18 @@
 """Who may come in, and how often: login, sessions, CSRF, tokens, limits, headers. Nobody sees anything without."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
 
 from atlas.errors import ConfigurationError, UsageError
-from tests.web.scene import KEYS, PASSWORD, TOKEN, Daemon, dispose, make_panel
+from tests.web.scene import KEYS, NOW, PASSWORD, TOKEN, Daemon, dispose, make_panel
 from web.keys import KeyFile, Keys
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -20,6 +22,13 @@ BEARER = {"Authorization": f"Bearer {TOKEN}"}
 def stranger(app: Flask) -> FlaskClient:
     """Return a test client that has not logged in."""
     return FlaskClient(app, app.response_class)
+
+
+@pytest.fixture
+def still() -> Iterator[None]:
+    """Let wall time stand still: a slow machine must not let a minute of limits pass."""
+    with time_machine.travel(NOW, tick=False):
+        yield
 
 
 def csrf_of(html: str) -> str:
@@ -82,6 +91,7 @@ def test_a_wrong_password_is_refused_and_told_to_the_log_without_itself(
     assert stranger.get("/").status_code == 302
 
 
+@pytest.mark.usefixtures("still")
 def test_the_sixth_login_in_a_minute_is_refused_even_with_the_right_password(stranger: FlaskClient) -> None:
     assert [log_in(stranger, "guess").status_code for _ in range(5)] == [403] * 5
     answer = log_in(stranger)
@@ -89,6 +99,7 @@ def test_the_sixth_login_in_a_minute_is_refused_even_with_the_right_password(str
     assert "Retry-After" in answer.headers
 
 
+@pytest.mark.usefixtures("still")
 def test_the_api_answers_120_requests_of_a_token_a_minute(stranger: FlaskClient, daemon: Daemon) -> None:
     daemon.open_account()
     codes = [stranger.get("/api/v1/overview", headers=BEARER).status_code for _ in range(121)]

@@ -70,7 +70,7 @@ def test_what_atlas_saw_close_counts_before_what_rest_told(daemon: Daemon, clien
     daemon.write(closed_bar(seen, verified=False))
     found = chart(client)
     assert [(bar["high"], bar["verified"]) for bar in found["bars"]] == [("110", True), ("120", False), ("113", True)]
-    assert numbers(found) == [None, "3", "2D"]
+    assert numbers(found) == [None, "3", "F2D"]
 
 
 def test_bars_and_since_limit_what_is_sent_and_change_no_number(daemon: Daemon, client: FlaskClient) -> None:
@@ -125,7 +125,7 @@ def test_candles_of_a_daemon_that_has_told_of_no_period_are_shown(daemon: Daemon
     daemon.write(closed_bar(hour(2, "97", "120", "90", "91")), closed_bar(hour(1, "91", "113", "89", "100")))
     found = chart(client)
     assert (found["symbols"], found["timeframes"], found["tick"]) == ([BIP], ["1h"], "0.5")
-    assert numbers(found) == [None, "2D"]
+    assert numbers(found) == [None, "F2D"]
 
 
 def test_a_product_or_timeframe_without_bars_is_named(daemon: Daemon, client: FlaskClient) -> None:

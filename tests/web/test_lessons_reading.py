@@ -7,7 +7,8 @@ import pytest
 from flask.testing import FlaskClient
 from jinja2 import UndefinedError
 
-from tests.web.scene import NOW, Daemon, closed, dispose, make_panel, position
+from actors.messages import Event, PositionClosed, PositionOpened
+from tests.web.scene import NOW, Daemon, closed, dispose, make_panel, position, triggered
 from web.overview import TRADES
 from web.panel import PAGES
 from web.trades import ROWS
@@ -16,12 +17,15 @@ from web.trades import ROWS
 def many(daemon: Daemon, losers: int, winners: int) -> None:
     """Close that many trades, the losers long before the winners, and leave one open that is newer than all."""
     daemon.open_account()
+    events: list[Event] = []
     for number in range(losers + winners):
+        opened, minutes = position(id=f"trade:{number}"), 2000 - number
         lost = number < losers
-        opened = position(id=f"trade:{number}", worst=position().worst)
-        daemon.open(opened)
-        daemon.end(closed(opened, "59400" if lost else "61200", "stop" if lost else "target",
-                          "-60" if lost else "120", minutes=2000 - number))  # fmt: skip
+        ended = closed(opened, "59400", "stop", "-60", minutes) if lost else closed(
+            opened, "61200", "target", "120", minutes
+        )  # fmt: skip
+        events += [triggered(opened), PositionOpened(opened), PositionClosed(ended)]
+    daemon.write(*events)
     daemon.open(position(id="open", entry_time=NOW - timedelta(minutes=1)))
 
 
@@ -38,9 +42,10 @@ def test_lesson_104_a_limit_counts_the_trades_that_match(daemon: Daemon, client:
 
 def test_lesson_107_a_template_that_names_a_key_no_section_has_fails(client: FlaskClient) -> None:
     """`$0.00` for what is called otherwise cannot be: the page is an error, with the key's name."""
-    template = client.application.jinja_env.from_string("{{ view.realized_pnl | usd }}")
-    with pytest.raises(UndefinedError, match="realized_pnl"):
-        template.render(view={"net": "12.40"})
+    for text in ("{{ view.realized_pnl }}", "{% if view.realized_pnl %}{% endif %}", "{{ view.realized_pnl | usd }}"):
+        template = client.application.jinja_env.from_string(text)
+        with pytest.raises((UndefinedError, TypeError), match=r"realized_pnl|StrictUndefined"):
+            template.render(view={"net": "12.40"})
 
 
 def test_lesson_118_the_panel_finds_its_files_from_any_directory(
@@ -54,5 +59,6 @@ def test_lesson_118_the_panel_finds_its_files_from_any_directory(
         if "<" not in page.path:
             assert client.get(page.path).status_code == 200, page.path
         for name in (*page.scripts, *page.styles):
-            assert client.get(f"/static/{name}").status_code == 200, name
+            with client.get(f"/static/{name}") as answer:
+                assert answer.status_code == 200, name
     dispose(panel)

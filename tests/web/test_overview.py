@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from actors.messages import BarClosed, BarConfirmed, BarContradicted, HoleFound, PositionDoubted
-from atlas.market.bar import Bar
+from actors.messages import DayStarted, PositionDoubted
 from atlas.strat.context import Context
 from tests.web.scene import NOW, Daemon, closed, make_panel, position, setup
 
@@ -194,8 +193,7 @@ def test_the_page_says_what_the_json_says(daemon: Daemon, client: FlaskClient) -
 
 
 KEYS = {
-    "at", "name", "account", "system", "daemon", "positions", "trades", "setups", "setups_waiting", "actors",
-    "last_bar", "night_audit", "completeness",
+    "at", "name", "account", "system", "daemon", "positions", "closed_today", "trades", "setups", "setups_waiting",
 }  # fmt: skip
 
 
@@ -216,30 +214,6 @@ def test_what_the_database_says_is_never_markup(daemon: Daemon, client: FlaskCli
     assert "&lt;script&gt;alert(1)" in client.get("/").text
 
 
-def test_the_bars_of_the_last_day_are_shown_with_what_is_known_of_them(daemon: Daemon, client: FlaskClient) -> None:
-    daemon.open_account()
-    daemon.beat()
-    hour, price = timedelta(hours=1), Decimal(60000)
-    bars = [Bar("1h", NOW - n * hour, NOW - (n - 1) * hour, price, price, price, price, price) for n in (3, 2, 1)]
-    daemon.write(*(BarClosed("BIP-20DEC30-CDE", bar, "1", True) for bar in bars))
-    daemon.write(BarConfirmed("BIP-20DEC30-CDE", "1h", bars[0].open_time, bars[0].close_time, NOW))
-    daemon.write(BarClosed("ETP-20DEC30-CDE", bars[2], "1", True))
-    daemon.write(BarContradicted("ETP-20DEC30-CDE", NOW, bars[2], bars[2]))
-    daemon.write(HoleFound("ETP-20DEC30-CDE", NOW, None, "ids 7 to 9 are missing", 1))
-    seen = overview(client)["completeness"]
-    assert seen["bars"] == {"contradicted": 1, "verified": 2, "confirmed": 1}
-    assert [(frame["symbol"], frame["bars"], frame["whole"]) for frame in seen["frames"]] == [
-        ("BIP-20DEC30-CDE", {"confirmed": 1, "verified": 2}, True),
-        ("ETP-20DEC30-CDE", {"contradicted": 1}, False),
-    ]
-    assert [(hole["symbol"], hole["reason"]) for hole in seen["open_holes"]] == [
-        ("ETP-20DEC30-CDE", "ids 7 to 9 are missing")
-    ]
-    page = client.get("/").get_data(as_text=True)
-    for words in ("Bars of the last day", "1 contradicted · 2 verified · 1 confirmed", "is not repaired: ids 7 to 9"):
-        assert words in page
-
-
 def test_a_position_on_a_contradicted_bar_says_so(daemon: Daemon, client: FlaskClient) -> None:
     daemon.open_account()
     daemon.open(position())
@@ -247,3 +221,54 @@ def test_a_position_on_a_contradicted_bar_says_so(daemon: Daemon, client: FlaskC
     daemon.write(PositionDoubted(position().id, position().symbol, NOW, "1h", NOW, "it was not so"))
     assert overview(client)["positions"][0]["contradicted"]
     assert "own candle contradicts" in client.get("/").get_data(as_text=True)
+
+
+def test_open_risk_is_what_all_stops_would_lose_and_a_stop_beyond_the_entry_risks_nothing(
+    daemon: Daemon, client: FlaskClient
+) -> None:
+    daemon.open_account(10000, reserved="2926.82")
+    daemon.open(position(), position("3-2U", id="safe", stop=Decimal(60100)), position(side="short", id="short"))
+    daemon.quote("60000")
+    account = overview(client)["account"]
+    assert (account["open_risk"], account["open_risk_share"]) == ("120.00", "0.012000")
+    assert account["margin_use"] == "0.292682"
+    page = client.get("/").text
+    assert "$120.00" in page
+    assert "29.27" in page
+
+
+def test_lesson_108_available_reserved_and_equity_are_shown_apart(daemon: Daemon, client: FlaskClient) -> None:
+    daemon.open_account(10000, reserved="10000.00")
+    daemon.open(position())
+    daemon.quote("60000")
+    account = overview(client)["account"]
+    assert (account["equity"], account["reserved"], account["available"]) == ("10000.00", "10000.00", "0.00")
+    page = client.get("/").text
+    for words in ("<dt>Available</dt><dd>$0.00</dd>", "<dt>Margin in use</dt><dd>$10,000.00"):
+        assert words in page
+
+
+def test_lesson_109_a_setups_trigger_is_the_bound_of_its_own_side(daemon: Daemon, client: FlaskClient) -> None:
+    daemon.open_account()
+    daemon.wait_for(setup("60480"), setup("59950", side="short"))
+    daemon.quote("60000")
+    shown = {one["side"]: one["trigger"] for one in overview(client)["setups"]}
+    assert shown == {"long": "60480", "short": "59950"}
+    page = client.get("/").text
+    assert "60,480" in page
+    assert "59,950" in page
+
+
+def test_what_was_closed_today_is_counted_from_the_days_own_start(daemon: Daemon, client: FlaskClient) -> None:
+    daemon.open_account()
+    trades = ((90, "3-1-2U", "61200", "target", "120"), (20, "3-2U", "59400", "stop", "-60"))
+    for minutes, name, at, reason, gross in trades:
+        opened = position(name)
+        daemon.open(opened)
+        daemon.end(closed(opened, at, reason, gross, minutes))
+    assert overview(client)["closed_today"] is None
+    daemon.write(DayStarted("2026-07-01", NOW - timedelta(minutes=60), Decimal(10000)))
+    seen = overview(client)
+    today = seen["closed_today"]
+    assert (today["trades"], today["won"], today["net"]) == (1, 0, "-71.40")
+    assert [(trade["setup"], trade["today"]) for trade in seen["trades"]] == [("3-2U", True), ("3-1-2U", False)]

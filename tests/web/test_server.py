@@ -13,6 +13,7 @@ import requests
 
 from atlas.errors import ConfigurationError, UnavailableError
 from tests.web.scene import PASSWORD, Daemon
+from web.keys import KeyFile
 from web.server import listening_socket
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -50,17 +51,9 @@ def test_the_process_lets_its_owner_in_serves_streams_and_ends_them_on_sigterm(
     environment = {
         **os.environ, "PYTHONPATH": str(CHECKOUT), "PYTHONUNBUFFERED": "1", "ATLAS_WEB__KEYS": str(keys)
     }  # fmt: skip
-    atlas = [sys.executable, "-m", "atlas", "web"]
-    for words, given in (("set-password --stdin", f"{PASSWORD}\n"), ("token phone", "")):
-        argv = [*atlas, *words.split()]
-        done = subprocess.run(
-            argv, cwd=tmp_path, env=environment, input=given, capture_output=True, text=True, check=True
-        )
-    token = done.stdout.strip()
-    assert keys.stat().st_mode & 0o777 == 0o600
-    assert PASSWORD not in keys.read_text()
-    assert token not in keys.read_text()
-    command = [*atlas, "--port", "0", "--database-url", database_url]
+    KeyFile(keys).set_password(PASSWORD)
+    token = KeyFile(keys).add_token("phone")
+    command = [sys.executable, "-m", "atlas", "web", "--port", "0", "--database-url", database_url]
     with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

@@ -153,7 +153,7 @@ def test_a_database_that_is_away_is_a_reason_of_the_verdict() -> None:
     assert "cannot be reached" in reasons[0]
 
 
-@pytest.mark.parametrize("path", ["/", "/content", "/api/v1/overview", "/readyz"])
+@pytest.mark.parametrize("path", ["/", "/content/overview", "/api/v1/overview", "/readyz"])
 def test_a_database_that_is_away_is_a_503_with_the_reason_and_without_the_password(path: str) -> None:
     client = make_panel("postgresql://nobody:geheim@127.0.0.1:1/none").test_client()
     answer = client.get(path)

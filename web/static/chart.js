@@ -16,6 +16,7 @@
   let trades = [];
   let lines = [];
   let numbered = true;
+  let loading = false;
 
   const seconds = (iso) => Date.parse(iso) / 1000;
   const places = (number) => (number.split(".")[1] || "").replace(/0+$/, "").length;
@@ -157,10 +158,13 @@
   }
 
   async function load() {
-    const answer = await fetch(api, { cache: "no-store" });
-    if (!answer.ok) return;
-    const found = await answer.json();
+    if (loading) return;
+    loading = true;
+    const answer = await fetch(api, { cache: "no-store" }).catch(() => null);
+    loading = false;
+    if (!answer?.ok) return;  // The page says what is wrong, and the next change comes here again.
     const begun = bars.length > 0;
+    const found = await answer.json();
     bars = found.bars;
     take(found);
     candles.setData(bars.map(candle));
@@ -169,19 +173,15 @@
     box.dataset.bars = bars.length;
   }
 
+  // The bars that may have changed. When one has closed all are asked for anew: candles from REST may have replaced some.
   function news() {
     const found = JSON.parse(document.getElementById("news").dataset.news);
-    const known = bars.findIndex((bar) => found.bars.length && bar.opens === found.bars[0].opens);
-    if (known < 0) { load(); return; }
-    const kept = bars.slice(known, known + found.bars.length - 1);
-    // A bar before the last one changed, but for the one that was forming: candles from REST have replaced it.
-    const replaced = kept.slice(0, -1).some((bar, n) => JSON.stringify(bar) !== JSON.stringify(found.bars[n]));
-    if (replaced) { load(); return; }
-    bars = [...bars.slice(0, known), ...found.bars];
+    const known = bars.findIndex((bar) => bar.opens === found.bars[0]?.opens);
+    if (known < 0 || found.bars.at(-1).opens !== bars.at(-1).opens) { load(); return; }
     take(found);
-    for (const bar of found.bars.slice(-2)) candles.update(candle(bar), true);
+    found.bars.forEach((bar, n) => candles.update(candle(bar), known + n < bars.length - 1));
+    bars.splice(known, found.bars.length, ...found.bars);
     draw();
-    box.dataset.bars = bars.length;
   }
 
   chart.subscribeCrosshairMove(({ time }) => {
