@@ -230,8 +230,8 @@ class Journal(Behaviour[JournalState]):
         letters = tuple(state.letters)
         if not display:
             return Extras(letters=letters)
-        shown = (tuple(told.values()) for told in (state.forming, state.past))
-        return Extras(tuple(state.quotes.values()), letters, state.health, *shown)
+        forming, past = tuple(state.forming.values()), tuple(state.past.values())
+        return Extras(tuple(state.quotes.values()), letters, state.health, forming, past)
 
     # ── writing ─────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from actors.messages import FeedDown, FeedUp, History, HistoryFailed, Missed, ProductsListed
+from actors.messages import FeedDown, FeedUp, Gap, History, HistoryFailed, Missed, ProductsListed, Trades
 from actors.runtime.dispatch import Dispatch
 from atlas.errors import ExchangeError
 
@@ -19,7 +19,8 @@ class CoreAddress:
     """The core by name: what is told to it is one numbered input.
 
     Notes which products have their first history, with `settles` whether what was missed while ATLAS was down is there,
-    and in `feed` whether the feed is up, as health shows it.
+    and in `feed` whether the feed is up, as health shows it. `trades`, `gaps` and `downs` count what has come of each
+    since the start: trades told, products with a hole, losses of the feed.
     """
 
     def __init__(self, core: Dispatch, symbols: Sequence[str], *, settles: bool = False) -> None:
@@ -28,14 +29,20 @@ class CoreAddress:
         self._failures: dict[str, str] = {}
         self._changed = threading.Condition()
         self.feed = "down: not connected yet"
+        self.trades = self.gaps = self.downs = 0
 
     def tell(self, message: Any) -> None:
         """Take an input, from any thread."""
         self._core.put(message)
-        if isinstance(message, FeedUp):
+        if isinstance(message, Trades):
+            self.trades += len(message.ticks)
+        elif isinstance(message, Gap):
+            self.gaps += 1
+        elif isinstance(message, FeedUp):
             self.feed = "up"
             _log.info("the feed is up")
         elif isinstance(message, FeedDown):
+            self.downs += 1
             self.feed = f"down: {message.reason}"
             _log.warning("the feed is down: %s", message.reason)
         elif isinstance(message, History | HistoryFailed | ProductsListed | Missed):

@@ -203,7 +203,7 @@ class System:
             OwnThread(feed_role(settings, post, core, random.random), post),
             Ticker("commands", AGAIN, lambda: asked.take(self._ended)),
             *upkeep.children(settings, engine, post, signs, lambda: store.spool_empty),
-            Ticker("beat", BEAT_EVERY, lambda: self._beat(engine, lock, core, address, supervisor, post)),
+            Ticker("beat", BEAT_EVERY, lambda: self._beat(engine, lock, core, address, supervisor, post, store)),
         ]
         started = utc_now()
         try:
@@ -313,7 +313,14 @@ class System:
     # ── what goes on beside them ────────────────────────────────────────────────────────────────────────────────────
 
     def _beat(
-        self, engine: Any, lock: AccountLock, core: Core, address: CoreAddress, supervisor: Supervisor, post: Post
+        self,
+        engine: Any,
+        lock: AccountLock,
+        core: Core,
+        address: CoreAddress,
+        supervisor: Supervisor,
+        post: Post,
+        store: Store,
     ) -> None:
         """Say that the daemon lives, and how its actors are; hold on to the account's lock."""
         post.send("system", "journal", HealthSeen(tuple(supervisor.health())))
@@ -322,8 +329,16 @@ class System:
         except AlreadyRunning as error:
             self.end(70, str(error))
             return
+        measures = {
+            "inputs": core.number,
+            "trades": address.trades,
+            "gaps": address.gaps,
+            "feed_downs": address.downs,
+            "commits": store.commits,
+            "spool_bytes": store.spool_bytes,
+        }
         with session(engine) as connection:
-            daemon.beat(connection, self._account, lock.fence, core.market_time, address.feed)
+            daemon.beat(connection, self._account, lock.fence, core.market_time, address.feed, measures)
 
 
 def _journal_role(store: Store) -> Role[Any]:

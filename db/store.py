@@ -36,16 +36,25 @@ class Store:
         self._sync = sync
         self._renew = renew
         self.urgent = urgent or Urgent()
+        self.commits = 0
+        """Transactions committed since the start."""
 
     @property
     def spool_empty(self) -> bool:
         """Whether nothing waits in the spool."""
         return self._spool.empty
 
+    @property
+    def spool_bytes(self) -> int:
+        """How much waits in the spool."""
+        return self._spool.waiting_bytes
+
     def write(self, batches: Sequence[Batch], extras: Extras = NOTHING) -> Written:
         """Commit to the database. Raises what Writer.write raises, and OSError if the recording cannot be synced."""
         self._sync_inputs(batches)
-        return self._writer.write(batches, extras)
+        written = self._writer.write(batches, extras)
+        self.commits += 1
+        return written
 
     def spool(self, batches: Sequence[Batch]) -> bool:
         """Put the batches on disk; return whether the alerter has something critical to send. Raises OSError."""

@@ -12,8 +12,8 @@ from sqlalchemy.dialects.postgresql import insert
 from actors.messages import Alert, DeadLetter, Forming, PastBars, Quote
 from atlas.errors import AlreadyRunning, DatabaseError
 from db.batch import Batch, Entry, batch_of
-from db.engine import name_of
 from db.claims import claim
+from db.engine import name_of
 from db.faults import first_line, verdict
 from db.models import AccountRow, DeadLetterRow, EventRow
 from db.projections import project, shown

@@ -201,7 +201,9 @@ def test_a_refused_message_is_dropped_and_the_next_goes_out(desk: Desk, discord:
     assert "Discord answered 400" in desk.rows()[0].last_error
 
 
-def test_a_404_is_never_asked_again_and_shows_in_health_and_loses_nothing(desk: Desk, discord: DiscordServer) -> None:
+def test_lesson_112_a_404_is_never_asked_again_and_shows_in_health_and_loses_nothing(
+    desk: Desk, discord: DiscordServer
+) -> None:
     discord.answers.append(Answer(404, {}, b'{"message": "Unknown Webhook"}'))
     desk.tell(alert("1"), alert("2"))
     for after in (0, 10, 1000, 3000):

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.alerter_embeds import GREEN, GREY, ORANGE, RED, compose, cut, length
+from actors.alerter_message import listed, several
 from actors.alerter_outbox import Notice
 from atlas.money.book import Position, SignalSource
 from atlas.strat.setup import ContinuityReading
@@ -79,7 +80,7 @@ def test_an_entry_says_what_a_strat_trader_reads() -> None:
     }
 
 
-def test_an_exit_says_reason_duration_and_the_net_the_account_booked() -> None:
+def test_lesson_101_an_exit_says_pattern_timeframe_reason_duration_prices_and_the_net_the_account_booked() -> None:
     embed = compose(notice("exit", exit_notice(closed(funding=Decimal("0.25")))), "paper")
     assert embed["title"] == "Exit: BIP-20DEC30-CDE LONG · 2U-1-2U 1h"
     assert embed["color"] == GREEN
@@ -94,6 +95,21 @@ def test_an_exit_says_reason_duration_and_the_net_the_account_booked() -> None:
         "Size": "10 contracts ($6,001.23)",
         "Continuity": "3/4: 1w 1d 1h, not 1M",
     }
+
+
+def test_lesson_102_the_percentage_of_a_short_is_its_net_over_what_was_sold() -> None:
+    short = closed(
+        side="short", entry_price=Decimal(50000), exit_price=Decimal(40000), gross=Decimal(1000), fees=Decimal(10)
+    )
+    told = fields(compose(notice("exit", exit_notice(short)), "paper"))
+    assert (told["Net P&L"], told["Percent"]) == ("+$990.00", "+19.80 %")
+
+
+@pytest.mark.parametrize("kind", ["entry", "exit", "halt", "full_continuity"])
+def test_lesson_111_the_time_of_an_alert_says_that_it_is_utc(kind: str) -> None:
+    payload = {"entry": entry_notice(LONG), "exit": exit_notice(closed())}.get(kind, {"text": "x"})
+    at = datetime.fromisoformat(compose(notice(kind, payload), "paper")["timestamp"])
+    assert at.utcoffset() == timedelta(0)
 
 
 @pytest.mark.parametrize(("gross", "color"), [("118.77", GREEN), ("11.40", GREY), ("-61.23", RED)])
@@ -138,18 +154,47 @@ def test_a_text_is_cut_between_characters_and_says_so() -> None:
 TEXT = st.builds(lambda text, times: text * times, st.text(max_size=40), st.sampled_from((1, 30, 200)))
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.sampled_from(["entry", "exit", "halt", "x" * 300]), TEXT, TEXT)
-def test_whatever_is_written_discord_takes_it(kind: str, text: str, name: str) -> None:
+def worded(kind: str, text: str, name: str) -> Notice:
+    """A notice every word of which is arbitrary."""
     payload = {
         "text": text,
         "symbol": name,
         "setup": text,
         "reason": text,
         "continuity": {"score": name, "agree": [text]},
+        "frames": [text],
+        "since": name,
+        "first_day": text,
+        "last_day": name,
+        "trades": 1,
+        "wins": text,
+        "losses": name,
+        "net": "1",
+        "fees": "1",
+        "funding": "0",
+        "open": text,
+        "triggers": text,
+        "rejections": {text: name},
     }
-    embed = compose(notice(kind, payload, key=name), "paper")
-    assert embed_fault({"embeds": [embed]}) is None
+    return notice(kind, payload, key=name)
+
+
+KINDS = st.sampled_from(["entry", "exit", "halt", "full_continuity", "daily_digest", "weekly_digest", "x" * 300])
+
+
+@settings(max_examples=60, deadline=None)
+@given(KINDS, TEXT, TEXT)
+def test_whatever_is_written_discord_takes_it(kind: str, text: str, name: str) -> None:
+    assert embed_fault({"embeds": [compose(worded(kind, text, name), "paper")]}) is None
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.builds(worded, KINDS, TEXT, TEXT), min_size=1, max_size=12))
+def test_whatever_is_told_together_discord_takes_it(notices: list[Notice]) -> None:
+    shared = several(notices, "paper")
+    assert embed_fault(shared.body) is None
+    assert shared.notices == tuple(notices[: len(shared.embeds)])
+    assert embed_fault(listed(notices, "paper").body) is None
 
 
 def test_an_exit_says_that_it_was_settled_later_and_what_is_doubtful_about_it() -> None:

@@ -190,6 +190,18 @@ def test_critical_ones_are_never_part_of_a_list(desk: Desk, discord: DiscordServ
     assert footer(discord.messages[0]) == "ATLAS paper · alert:liquidation:ruin"
 
 
+@pytest.mark.parametrize("count", [1, 8, 40], ids=["alone", "together", "in a list"])
+def test_lesson_111_what_is_switched_off_is_told_on_no_path(daemon: Daemon, discord: DiscordServer, count: int) -> None:
+    desk = Desk(daemon, discord.url, AlertRules(off=("start",)))
+    desk.tell(alert("told", "resume"), *(alert(f"off {number}") for number in range(count)))
+    for after in range(0, 60, 5):
+        desk.look(after)
+    desk.alerter.stop()
+    assert "text of told" in str(discord.requests)
+    assert "text of off" not in str(discord.requests)
+    assert sorted(desk.statuses()) == [*["dropped"] * count, "sent"]
+
+
 def test_one_that_is_refused_does_not_take_those_of_its_message_along(desk: Desk, discord: DiscordServer) -> None:
     """Discord says of the message that one of its embeds is wrong; sent singly, only that one is dropped."""
     desk.tell(*(alert(str(number)) for number in range(7)))

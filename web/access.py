@@ -11,8 +11,14 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from flask import Blueprint, Flask, redirect, render_template, request, session, url_for
-from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
-from flask_wtf.csrf import CSRFProtect
+from flask_login import (  # type: ignore[import-untyped]  # flask-login carries no types
+    LoginManager,
+    UserMixin,
+    current_user,
+    login_user,
+    logout_user,
+)
+from flask_wtf.csrf import CSRFProtect  # type: ignore[import-untyped]  # nor does flask-wtf
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wrappers import Response as AnyResponse
 

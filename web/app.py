@@ -17,7 +17,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from atlas import __version__
 from db.engine import connect, name_of, reason_of
-from web import access, control, formats, health, pages, stream
+from web import access, control, formats, health, metrics, pages, stream
 from web.broadcast import Broadcast, follow_database
 from web.keys import Keys
 from web.limits import limits
@@ -85,6 +85,7 @@ def create_app(config: PanelConfig) -> Flask:
     app.register_blueprint(control.blueprint(engine, config.account, config.clock, limiter))
     app.register_blueprint(stream.blueprint(broadcast))
     app.register_blueprint(health.blueprint(reading, config.account, config.clock))
+    app.register_blueprint(metrics.blueprint(reading, config.account, config.clock))
     app.extensions["broadcast"] = broadcast
     app.extensions["engine"] = engine
     app.context_processor(lambda: {"version": __version__})

@@ -53,11 +53,11 @@ def numbered_bars(
         failed = bool(failed_two(bar, one.prior))
         found.append(NumberedBar(bar, one.type, failed, one.color, row is None or row.verified, forming=False))
     last = series.last
-    bar = None if forming is None else forming.bar
-    if bar is not None and (last is None or last.close_time <= bar.open_time):
-        failed = bool(failed_two(bar, last))
-        shade = color(bar.open, bar.close)
-        found.append(NumberedBar(bar, type_after(bar, last), failed, shade, verified=True, forming=True))
+    now = None if forming is None else forming.bar
+    if now is not None and (last is None or last.close_time <= now.open_time):
+        failed = bool(failed_two(now, last))
+        shade = color(now.open, now.close)
+        found.append(NumberedBar(now, type_after(now, last), failed, shade, verified=True, forming=True))
     return found[-count:]
 
 

@@ -3,7 +3,7 @@
 from flask import Flask, request
 from flask_limiter import ApplicationLimit, Limiter
 from flask_limiter.util import get_remote_address
-from flask_login import current_user
+from flask_login import current_user  # type: ignore[import-untyped]  # flask-login carries no types
 
 LOGIN = "5 per minute"
 COMMANDS = "10 per minute"

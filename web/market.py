@@ -119,7 +119,7 @@ def market(connection: Connection, shown: Shown, _: Arguments) -> Market:
     market_time = None if daemon is None else daemon.market_time
     grid = standings(connection, market_time)
     present = {timeframe for frames in grid.values() for timeframe in frames}
-    timeframes = [timeframe for timeframe in TIMEFRAMES if timeframe in present]
+    timeframes: list[str] = [timeframe for timeframe in TIMEFRAMES if timeframe in present]
     setups, waiting = ([], 0) if name is None else queries.waiting_setups(connection, name, market_time, SETUPS)
     return {
         "at": iso(shown.now) or "",

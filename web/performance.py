@@ -101,7 +101,7 @@ def performance(connection: Connection, shown: Shown, asked: Asked) -> Performan
     found: PerformancePage = {
         "at": iso(shown.now) or "",
         "account": shown.account,
-        "asked": {name: str(value) for name, value in asked.model_dump().items() if value},
+        "asked": {name: str(value) for name, value in asked.model_dump().items()},
         "timezone": zone,
         "presets": {
             "7 days": str(today - timedelta(days=6)),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, Row, and_, func, select
 
 from db.models import (
@@ -19,6 +20,13 @@ from db.models import (
 )
 
 Rows = Sequence[Row[Any]]
+
+
+class _DayStarted(msgspec.Struct):
+    at: datetime
+
+
+_day = msgspec.json.Decoder(_DayStarted)
 
 
 def account_shown(connection: Connection) -> str | None:
@@ -73,8 +81,9 @@ def closed_positions(connection: Connection, name: str, limit: int) -> Rows:
 
 def day_start(connection: Connection, name: str) -> datetime | None:
     """Return when the account's trading day began, None before its first."""
-    began = select(func.max(EventRow.at)).where(EventRow.account == name, EventRow.kind == "DayStarted")
-    return connection.execute(began).scalar_one()
+    told = select(EventRow.payload).where(EventRow.account == name, EventRow.kind == "DayStarted")
+    payload = connection.execute(told.order_by(EventRow.seq.desc()).limit(1)).scalar_one_or_none()
+    return None if payload is None else _day.decode(payload).at
 
 
 def closed_since(connection: Connection, name: str, since: datetime) -> Row[Any]:
@@ -84,7 +93,8 @@ def closed_since(connection: Connection, name: str, since: datetime) -> Row[Any]
         func.count().filter(PositionRow.net > 0).label("won"),
         func.sum(PositionRow.net).label("net"),
     ).where(PositionRow.account == name, PositionRow.status == "closed", PositionRow.exit_time >= since)
-    return connection.execute(query).one()
+    row: Row[Any] = connection.execute(query).one()
+    return row
 
 
 def waiting_setups(connection: Connection, name: str, market_time: datetime | None, limit: int) -> tuple[Rows, int]:

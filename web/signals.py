@@ -86,7 +86,7 @@ def signals(connection: Connection, shown: Shown, asked: Asked) -> Signals:
     found: Signals = {
         "at": iso(shown.now) or "",
         "account": shown.account,
-        "asked": {name: str(value) for name, value in asked.model_dump().items() if value},
+        "asked": {name: str(value) for name, value in asked.model_dump().items()},
         "choices": {"symbol": [], "timeframe": [], "family": [], "outcome": list(OUTCOMES)},
         "setups": {},
         "gates": {},

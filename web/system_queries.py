@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, literal_column, select, text
 
-from db.models import EventRow, OutboxRow
+from db.models import DeadLetterRow, EventRow, OutboxRow
 
 _SESSIONS = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
 
@@ -41,3 +41,9 @@ def outbox(connection: Connection, account: str) -> Row[Any]:
         failed.scalar_subquery().label("last_error"),
     ).where(OutboxRow.account == account)
     return connection.execute(query).one()
+
+
+def dead_letters(connection: Connection, account: str) -> int:
+    """Return how many messages nobody could handle."""
+    query = select(func.count()).select_from(DeadLetterRow).where(DeadLetterRow.account == account)
+    return connection.execute(query).scalar_one()

@@ -20,6 +20,7 @@ ORDERS: Final[dict[str, ColumnElement[Any]]] = {
     "r": func.coalesce(PositionRow.__table__.c.r, 0),
 }
 """What trades may be sorted by."""
+_COLUMNS: Final = [column for column in PositionRow.__table__.c if column.name != "payload"]
 
 
 Word = Annotated[str, Field(max_length=60, pattern=r"^[\x20-\x7e]*$")]
@@ -49,7 +50,7 @@ class Asked(Arguments):
 def one_page(connection: Connection, account: str, asked: Asked, limit: int) -> Rows:
     """Return the trades after `asked.after` in the order asked for; the id decides between equals."""
     by = ORDERS[asked.sort]
-    query = _ordered(select(PositionRow.__table__).where(*_filters(account, asked)), asked)
+    query = _ordered(select(*_COLUMNS).where(*_filters(account, asked)), asked)
     if asked.after:
         # The place of that trade, whatever it is filtered by.
         place = select(by).where(PositionRow.account == account, PositionRow.id == asked.after)
@@ -64,7 +65,7 @@ def one_page(connection: Connection, account: str, asked: Asked, limit: int) -> 
 
 def every_one(connection: Connection, account: str, asked: Asked) -> Iterable[Row[Any]]:
     """Return every trade the filters let through, in the order asked for."""
-    return connection.execute(_ordered(select(PositionRow.__table__).where(*_filters(account, asked)), asked))
+    return connection.execute(_ordered(select(*_COLUMNS).where(*_filters(account, asked)), asked))
 
 
 def totals(connection: Connection, account: str, asked: Asked) -> Row[Any]:

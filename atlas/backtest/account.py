@@ -329,7 +329,9 @@ class Account:
             self._pay(holding, at, inclusive=True)
         side, terms, size = holding.candidate.side, holding.terms, product.contract_size
         if found.at_level:
-            last = {"target": terms.target, "liquidated": holding.liquidation}.get(reason) or terms.stop
+            last = terms.target if reason == "target" else terms.stop
+            if reason == "liquidated" and holding.liquidation is not None:
+                last = holding.liquidation
         if reason == "target":
             reference = price = last if rules.fills.touch else terms.target
         else:

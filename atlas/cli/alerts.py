@@ -18,16 +18,16 @@ TRIES = 3
 
 @click.group()
 def alerts() -> None:
-    """Discord alerts: test, failed."""
+    """Alerts: test, failed."""
 
 
 @alerts.command()
 @shared
 @click.option("--json", "as_json", is_flag=True)
 def test(choice: Choice, as_json: bool) -> None:
-    """Send one message to the webhook, and say what became of it.
+    """Send one message to the webhook and every other channel, and say what became of it.
 
-    The exit code is 0 if Discord has it, 77 if the webhook is refused, 69 if it cannot be reached.
+    The exit code is 0 if all have it, 77 if the webhook is refused, 69 if one of them cannot be reached.
     """
     _send(choice, "info", f"A test: alerts of account {choice.account} arrive here.", as_json)
 
@@ -44,29 +44,35 @@ def failed(choice: Choice, unit: str, as_json: bool) -> None:
 
 def _send(choice: Choice, kind: str, text: str, as_json: bool) -> None:
     """Send one notice outside the outbox: the daemon, whose outbox that is, may be what has failed."""
+    from actors.alerter_apprise import channels_of
     from actors.alerter_discord import Delivered, Webhook
     from actors.alerter_embeds import compose
     from actors.alerter_outbox import Notice
 
     url = choice.settings.discord.webhook_url.get_secret_value()
-    if not url:
+    others = channels_of(choice.settings.channels.urls.get_secret_value())
+    if not url and not others:
         raise ConfigurationError(
             "there is no Discord webhook: set DISCORD_WEBHOOK_URL in the environment or as a systemd credential, or "
             "`webhook_url` in the section [discord] of atlas.toml"
         )
     now = datetime.now(UTC)
     notice = Notice(0, f"{kind}:{now:%Y%m%dT%H%M%S}", kind, kind == "service_failed", {"text": text}, now)
-    webhook = Webhook(url)
-    try:
-        outcome = _tried(webhook, {"embeds": [compose(notice, choice.account)]})
-    finally:
-        webhook.close()
-    if not isinstance(outcome, Delivered):
-        raise _error(outcome)
+    message = {"embeds": [compose(notice, choice.account)]}
+    told: dict[str, str | None] = {}
+    for name, channel in [*([("Discord", Webhook(url))] if url else []), *((each.name, each) for each in others)]:
+        try:
+            outcome = _tried(channel, message)
+        finally:
+            channel.close()
+        if not isinstance(outcome, Delivered):
+            raise _error(outcome)
+        told[name] = outcome.message_id
+        if not as_json:
+            as_message = f", as message {outcome.message_id}" if outcome.message_id else ""
+            click.echo(f"{name} has it{as_message}")
     if as_json:
-        print_json({"delivered": True, "message_id": outcome.message_id})
-    else:
-        click.echo(f"Discord has it, as message {outcome.message_id or '(it did not say which)'}")
+        print_json({"delivered": True, "message_id": told.get("Discord"), "channels": list(told)})
 
 
 def _tried(webhook: Any, message: dict[str, Any]) -> "Outcome":

@@ -90,6 +90,7 @@ def examine(choice: Choice) -> Iterator[Finding]:
     yield from _database(choice)
     yield from examine_exchange(settings, choice.rest)
     yield _webhook(settings)
+    yield from _channels(settings)
     yield _disk(choice.state_dir)
 
 
@@ -215,6 +216,18 @@ def _webhook(settings: "Settings") -> Finding:
         return refused("webhook", error)
     webhook.close()
     return ok("webhook", "Discord alerts are configured")
+
+
+def _channels(settings: "Settings") -> Iterator[Finding]:
+    from actors.alerter_apprise import channels_of
+
+    try:
+        channels = channels_of(settings.channels.urls.get_secret_value())
+    except ConfigurationError as error:
+        yield refused("channels", error)
+        return
+    if channels:
+        yield ok("channels", f"alerts go to {', '.join(channel.name for channel in channels)}, too")
 
 
 def _disk(place: Path) -> Finding:

@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import sys
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from time import monotonic
 from types import FrameType
@@ -17,6 +18,9 @@ from atlas.supervision import taken_from
 
 SAME_WISH = 1.0
 """Seconds within which a second signal is the same wish; a later one ends the process at once."""
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+LOG_BYTES = 1_000_000
+"""How long the log beside the database grows before it begins anew; the one before is kept."""
 
 
 @click.command()

@@ -47,7 +47,8 @@ def _sides(setup: Setup) -> str:
     if setup.two_sided:
         return "It has two sides: the first to break uses up the setup."
     first = "low" if setup.side == "long" else "high"
-    return f"It is {setup.side} only: if the {first} of C1, {price(setup.opposite_level)}, breaks first, the setup is dead."
+    level = price(setup.opposite_level)
+    return f"It is {setup.side} only: if the {first} of C1, {level}, breaks first, the setup is dead."
 
 
 def _target(setup: Setup, row: Row, rules: StratRules, before: str, beyond: str) -> str:

@@ -1,4 +1,4 @@
-"""The tables, by topic: account, signal, trade, market, operation, shard, sweep. `Base.metadata` is the whole schema."""
+"""The tables by topic: account, signal, trade, market, operation, shard, sweep. `Base.metadata` is the whole schema."""
 
 from db.models.account import AccountRow, EventRow, FundingRow, LedgerRow
 from db.models.base import Base

@@ -100,7 +100,10 @@ class HealthRow(Base):
 
 
 class DaemonRow(Base):
-    """The daemon that holds, or last held, an account. `market_time` is the exchange's clock, `beat_at` ours."""
+    """The daemon that holds, or last held, an account. `market_time` is the exchange's clock, `beat_at` ours.
+
+    `measures` are numbers it tells of itself, by name, for /metrics.
+    """
 
     __tablename__ = "daemons"
 
@@ -116,6 +119,7 @@ class DaemonRow(Base):
     market_time: Mapped[datetime | None]
     feed: Mapped[str | None]
     beat_at: Mapped[datetime]
+    measures: Mapped[dict[str, Any] | None]
 
 
 class NightAuditRow(Base):

@@ -31,6 +31,9 @@ class SetupRow(Base):
         CheckConstraint("valid_from < valid_until", name="valid"),
         Index("ix_setups_waiting", "account", "symbol", "timeframe", postgresql_where=text("status = 'waiting'")),
         Index(None, "account", "valid_until"),
+        # The funnel of the panel and the reports counts a hundred of these for each trigger.
+        Index(None, "account", "valid_from", "status"),
+        Index("ix_setups_invalidated", "account", "resolved_at", postgresql_where=text("status = 'invalidated'")),
     )
 
     account: Mapped[str] = mapped_column(ForeignKey("accounts.name"), primary_key=True)

@@ -45,7 +45,8 @@ class ChannelOutbox(Outbox):
     def _adopt(self, now: datetime) -> None:
         """Make a delivery of each notice there is none of yet. The journal alone adds notices, in their order."""
         mine = OutboxRow.account == self._account
-        newest = select(func.max(DeliveryRow.outbox_id)).join(OutboxRow).where(mine, DeliveryRow.channel == self._channel)
+        here = DeliveryRow.channel == self._channel
+        newest = select(func.max(DeliveryRow.outbox_id)).join(OutboxRow).where(mine, here)
         before = select(func.max(OutboxRow.id)).where(mine, OutboxRow.created_at < now - SINCE)
         last = func.coalesce(newest.scalar_subquery(), before.scalar_subquery(), 0)
         new = select(OutboxRow.id, literal(self._channel), func.now()).where(mine, OutboxRow.id > last)

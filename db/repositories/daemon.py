@@ -1,6 +1,6 @@
 """The daemon's sign of life, and the health of its actors."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
@@ -57,12 +57,22 @@ def forget_health(connection: Connection, before: datetime) -> list[str]:
     return sorted(gone.scalars())
 
 
-def beat(connection: Connection, account: str, fence: int, market_time: datetime | None, feed: str | None) -> None:
-    """Say that the daemon lives: the exchange's time and the state of the feed. Nothing if another has taken over."""
+def beat(
+    connection: Connection,
+    account: str,
+    fence: int,
+    market_time: datetime | None,
+    feed: str | None,
+    measures: Mapping[str, int] | None = None,
+) -> None:
+    """Say that the daemon lives: the exchange's time, the state of the feed, and numbers of its own by name.
+
+    Nothing if another has taken over.
+    """
     connection.execute(
         update(DaemonRow)
         .where(DaemonRow.account == account, DaemonRow.fence == fence)
-        .values(beat_at=func.now(), market_time=market_time, feed=feed)
+        .values(beat_at=func.now(), market_time=market_time, feed=feed, measures=measures)
     )
 
 

@@ -46,6 +46,11 @@ def differences(
 ) -> list[str]:
     """Return where backtest and replay differ, to the last written digit; nothing if they do not."""
     ours, theirs = backtest(played, rules, start, end, path), replayed(played, rules, start, end, path, plain=plain)
+    return differing(ours, theirs)
+
+
+def differing(ours: Outcome, theirs: Outcome) -> list[str]:
+    """Return where a backtest and a replay that were played differ."""
     found = list[str]()
     _differ("", _written(ours), _written(theirs), found)
     return found

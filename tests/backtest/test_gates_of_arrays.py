@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from atlas.backtest.account_gates import CLEAR, at_once
+from atlas.backtest.account_gates import CLEAR, at_once, contracts_by_risk, is_ample
 from atlas.backtest.agreement import agreement
 from atlas.backtest.candidate import SIDES, Candidate, candidates
 from atlas.backtest.foreseen import Foreseen
@@ -23,7 +23,9 @@ from atlas.market.product import Product
 from atlas.market.products import built_in
 from atlas.market.timeframes import TIMEFRAMES
 from atlas.money.entry import EntryContext, Rejection
-from atlas.risk import FULL, HALF, MARKET_GATES, judge
+from atlas.money.margin import leverage
+from atlas.money.sizing import SizeRequest, size
+from atlas.risk import FULL, HALF, MARKET_GATES, judge, multiplier
 from atlas.rules import FeeRules, GateRules, Rules, SizingRules
 from atlas.strat.setup import FAMILIES
 from tests.backtest.test_made_markets import bitcoin, markets, rules
@@ -121,6 +123,44 @@ def test_one_look_names_the_gate_of_the_account_that_the_judgement_names(
         gate = outcome.gate if isinstance(outcome, Rejection) else CLEAR
         assert told in (None, gate) or (told == CLEAR and gate == "margin")
         assert told is not None, "so small a market is never too near to a limit"
+
+
+@settings(max_examples=40, deadline=None, database=None, derandomize=True)
+@given(markets(), rules(), st.sampled_from(["1000", "10000", "400000"]), st.sampled_from(["1", "0.3", "0.01"]))
+def test_one_look_counts_the_contracts_that_the_sizing_counts(
+    file: CandleFile, rules: Rules, worth: str, share: str
+) -> None:
+    """Where not all of the equity is free, too: what available does not clearly pay for is left to the sizing."""
+    rules = replace(rules, sizing=SizingRules())
+    found, failed = searched(bitcoin(file), file, rules)
+    equity = Decimal(worth)
+    for one, place in zip(found, failed, strict=True):
+        product, budget = one.track.product, float(equity * rules.sizing.risk_share * multiplier(one.full))
+        told = contracts_by_risk(budget, one.one_contract, product) if place == PASSED else None
+        rate, available = leverage(product, one.side, "overnight"), equity * Decimal(share)
+        if told is None or not is_ample(told, product, float(one.reference), rate, available, rules.fees):
+            continue
+        request = SizeRequest(
+            side=one.side, reference=one.reference, stop=one.levels()[0], bid=None, ask=None, equity=equity,
+            available=available, multiplier=multiplier(one.full), leverage=rate,
+        )  # fmt: skip
+        assert str(size(request, product, rules).contracts) == str(told)
+
+
+def test_a_budget_of_just_so_many_contracts_is_left_to_the_decimals() -> None:
+    product = built_in("BIP-20DEC30-CDE")
+    assert contracts_by_risk(7.5, 2.5, product) is None
+    assert contracts_by_risk(7.4999999999, 2.5, product) is None
+    assert contracts_by_risk(7.6, 2.5, product) == 3
+    assert contracts_by_risk(2.4, 2.5, product) is None, "none at all"
+
+
+def test_available_that_just_pays_for_an_entry_is_not_ample() -> None:
+    """60 000 × 0.01 at 4.1 is 146.34; fee and slippage of the entry are less than 2."""
+    product, rate, fees = built_in("BIP-20DEC30-CDE"), Decimal("4.1"), FeeRules()
+    assert not is_ample(Decimal(1), product, 60_000.0, rate, Decimal(147), fees)
+    assert is_ample(Decimal(1), product, 60_000.0, rate, Decimal(148), fees)
+    assert not is_ample(product.max_size + 1, product, 60_000.0, rate, Decimal(10**9), fees)
 
 
 def test_a_target_on_the_least_reward_for_its_risk_passes_and_one_just_under_does_not() -> None:

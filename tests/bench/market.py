@@ -23,15 +23,20 @@ def kept() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or tempfile.gettempdir()) / "atlas-bench"
 
 
+def shared_folder() -> Path:
+    """Return the shared folder. Raises UnavailableError without one."""
+    folder = Path(os.environ.get("ATLAS_SHARED") or CHECKOUT.parent / "shared")
+    if not (folder / "bench" / "market.py").is_file():
+        raise UnavailableError(f"{folder / 'bench' / 'market.py'} is not there: say by ATLAS_SHARED where it is")
+    return folder
+
+
 def market_csv(seed: int = SEED) -> Path:
     """Return the market as a gzipped candle file. Raises UnavailableError without the shared folder."""
     path = kept() / f"made_BTC-USD_1m-{seed}.csv.gz"
     if path.exists():
         return path
-    shared = Path(os.environ.get("ATLAS_SHARED") or CHECKOUT.parent / "shared")
-    maker = shared / "bench" / "market.py"
-    if not maker.is_file():
-        raise UnavailableError(f"{maker} is not there, and it makes the market: say by ATLAS_SHARED where it is")
+    maker = shared_folder() / "bench" / "market.py"
     kept().mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{os.getpid()}.{path.name}")
     argv = [sys.executable, str(maker), str(seed), str(FIRST_PRICE), str(unfinished)]

@@ -62,6 +62,7 @@ def fill(engine: Engine, url: str, trades: int, candles: int, rejections_per_tra
     quotes = tuple(Quote(product, ENDS, D(60100)) for product in PRODUCTS)
     _store(writer, waiting, Extras(quotes))
     held.release()
+    copy_setups(engine)
     _candles(engine, candles)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("VACUUM ANALYZE"))
@@ -177,16 +178,39 @@ def _trade(
 def _candles(engine: Engine, count: int) -> None:
     """Copy bars of every product, mostly of one minute, that end where the trades do."""
     each = count // len(PRODUCTS)
+    columns = "symbol, timeframe, open_time, close_time, open, high, low, close, volume, type, verified"
+    shares = ((product, *share) for product in PRODUCTS for share in _shares(each))
+    _copy(engine, f"candles ({columns})", ("".join(_lines(*share)) for share in shares))
+
+
+def copy_setups(engine: Engine) -> None:
+    """Copy what became of the setups of every bar of those years: most lapsed, one in ten was invalidated."""
+    columns = ("account, id, symbol, timeframe, name, family, side, setup_time, valid_from, valid_until, trigger, "
+               "stop, target, opposite_level, two_sided, measured, verified, agree, frames, status, "
+               "resolved_at")  # fmt: skip
+    _copy(engine, f"setups ({columns})", ("".join(_setup_lines(product)) for product in PRODUCTS))
+
+
+def _setup_lines(product: str) -> Iterator[str]:
+    hour = timedelta(hours=1)
+    for number in range((ENDS - BEGINS) // hour):
+        at = BEGINS + number * hour
+        times = "\t".join(f"{each:%Y-%m-%dT%H:%M}Z" for each in (at - hour, at, at + hour))
+        for side in ("long", "short"):
+            status = "invalidated" if number % 10 == 0 else "lapsed"
+            yield (
+                f"{ACCOUNT}\t{product}:1h:{number}:{side}\t{product}\t1h\t2D-1-?\t2-1\t{side}\t{times}\t60000\t59400\t"
+                f"60900\t59400\tt\tf\tt\t3\t4\t{status}\t{at + hour:%Y-%m-%dT%H:%M}Z\n"
+            )
+
+
+def _copy(engine: Engine, into: str, parts: Iterator[str]) -> None:
     with engine.begin() as connection:
         raw = connection.connection.dbapi_connection
         assert raw is not None
-        with raw.cursor() as cursor, cursor.copy(
-            "COPY candles (symbol, timeframe, open_time, close_time, open, high, low, close, volume, type, verified) "
-            "FROM STDIN"
-        ) as copy:
-            for product in PRODUCTS:
-                for frame, minutes, bars in _shares(each):
-                    copy.write("".join(_lines(product, frame, minutes, bars)))
+        with raw.cursor() as cursor, cursor.copy(f"COPY {into} FROM STDIN") as copy:
+            for part in parts:
+                copy.write(part)
 
 
 def _shares(each: int) -> Iterator[tuple[str, int, int]]:

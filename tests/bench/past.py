@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
@@ -23,12 +23,13 @@ from msgspec import Struct, structs
 
 from atlas.backtest.engine import Played, backtest
 from atlas.backtest.result import Outcome
+from atlas.backtest.track import instant
 from atlas.cli.options import Choice
 from atlas.cli.past import Asked, PastOptions, asked
 from atlas.market.past import span
 from atlas.market.products import KNOWN
 from tests.bench.figure import Figure, tell
-from tests.bench.market import ANSWERS, BARS, CHECKOUT, market_columns, market_csv
+from tests.bench.market import ANSWERS, BARS, CHECKOUT, market_columns, market_csv, shared_folder
 
 GENERAL = PastOptions(data=(), product=("BIP-20DEC30-CDE",), timeframes="15m,1h,4h,1d,1w")
 COMMON = PastOptions(data=(), preset="common")
@@ -46,13 +47,17 @@ class Ran(Struct, frozen=True):
 
 def fresh(*argv: str) -> Ran:
     """Run `atlas …` in a fresh process to its end."""
+    return ran([sys.executable, "-m", "atlas", *argv], os.environ | {"PYTHONPATH": str(CHECKOUT)})
+
+
+def ran(argv: Sequence[str], environ: Mapping[str, str]) -> Ran:
+    """Run a process to its end."""
     with tempfile.TemporaryFile("w+") as out:
-        environ = os.environ | {"PYTHONPATH": str(CHECKOUT)}
-        process = subprocess.Popen([sys.executable, "-m", "atlas", *argv], stdout=out, env=environ)
+        process = subprocess.Popen(argv, stdout=out, env=environ)
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
-            raise SystemExit(f"atlas {' '.join(argv)} ended with {process.returncode}")
+            raise SystemExit(f"{' '.join(argv)} ended with {process.returncode}")
         out.seek(0)
         return Ran(used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, out.read())
 
@@ -97,15 +102,15 @@ ENGINES: dict[str, Callable[[Asked], Outcome]] = {"backtest": searched, "replay"
 def figures(engines: tuple[str, ...] = ("backtest", "replay")) -> Iterator[Figure]:
     """Yield everything that is measured."""
     yield Figure("start-up", "atlas --help", min(fresh("--help").seconds for _ in range(ROUNDS)), "s CPU")
-    speed = {("backtest", "common"): 4_650_000.0, ("backtest", "general"): 1_500_000.0,
-             ("replay", "common"): 308_000.0, ("replay", "general"): 100_000.0}  # fmt: skip
+    general = {"backtest": 1_500_000.0, "replay": 100_000.0}  # what common is held against are the peers
     whole = {"backtest": 1.5, "replay": 4.0}
     for engine in engines:
         yield from _whole_processes(engine, whole[engine])
         for name, options in (("common", COMMON), ("general", GENERAL)):
             past = past_of(options)
             took = best(partial(ENGINES[engine], past), ROUNDS if engine == "backtest" else 1)
-            yield Figure(engine, f"{name}, warm", BARS / took, "bars/s", least=speed[engine, name])
+            least = general[engine] if name == "general" else None
+            yield Figure(engine, f"{name}, warm", BARS / took, "bars/s", least=least)
         yield from _linear(engine)
 
 
@@ -144,6 +149,11 @@ def _linear(engine: str) -> Iterator[Figure]:
         past = past_of(options, *[market_columns()] * n)
         several.append(structs.replace(past, start=begins, end=month))
     yield _growth(engine, "symbols", [best(partial(ENGINES[engine], each), 2) for each in several])
+    trades = past_of(GENERAL, *sorted((shared_folder() / "data" / "ticks").glob("*.csv.gz"))[:1])
+    (file,) = trades.files
+    ends_of = [instant(int(file.times[len(file) * n // PARTS[-1] - 1]) + 1) for n in PARTS]
+    cut = [structs.replace(trades, start=span(file)[0], end=end) for end in ends_of]
+    yield _growth(engine, "trades", [best(partial(ENGINES[engine], each), 2) for each in cut])
 
 
 def _growth(engine: str, what: str, took: list[float]) -> Figure:

@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -19,9 +20,10 @@ from typing import Any
 from msgspec import Struct
 
 from atlas.errors import UnavailableError
+from atlas.market.products import KNOWN
 from tests.bench.figure import Figure, tell
 from tests.bench.market import BARS, CHECKOUT, kept, market_csv
-from tests.bench.past import COMMON, ENGINES, best, past_of
+from tests.bench.past import COMMON, ENGINES, Ran, best, fresh, past_of, ran
 
 
 class Peer(Struct, frozen=True):
@@ -61,13 +63,16 @@ def installed() -> list[str]:
     return [name for name in PEERS if any(environment(name).glob(f"lib/python*/site-packages/{name}*"))]
 
 
-def play(name: str) -> dict[str, Any]:
-    """Return what a peer says of the year: seconds, trades, net."""
+def process(name: str, *files: str) -> Ran:
+    """Run a peer over files in a process of its own."""
     script = CHECKOUT / "tests" / "bench" / f"peer_{name}.py"
     environ = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-    argv = [str(environment(name) / "bin" / "python"), str(script), str(market_csv())]
-    done = subprocess.run(argv, env=environ, stdout=subprocess.PIPE, text=True, check=True)
-    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return ran([str(environment(name) / "bin" / "python"), str(script), *files], environ)
+
+
+def play(name: str) -> dict[str, Any]:
+    """Return what a peer says of the year: seconds, trades, net."""
+    told: dict[str, Any] = json.loads(process(name, str(market_csv())).out.splitlines()[-1])
     return told
 
 
@@ -85,6 +90,24 @@ def figures() -> Iterator[Figure]:
             ours[engine].append(best(partial(each, past), 2))
             faster = told["seconds"] / (sum(ours[engine][-2:]) / 2)
             yield Figure("peers", f"{engine} to {name}", faster, "x", least=getattr(PEERS[name], engine))
+    if "vectorbt" in names:
+        yield from _eight_symbols()
+
+
+def _eight_symbols() -> Iterator[Figure]:
+    """Yield how much sooner the year is done as that of eight symbols, all of a fresh process counted, from CSV."""
+    csv, products = str(market_csv()), tuple(KNOWN)[:8]
+    pairs = [word for name in products for word in ("--product", name, "--data", csv)]
+    # So many units that a contract of any of them is bought, and what pays for them.
+    bought = ("--set", "sizing.units=1000", "--set", "account.starting_equity=1000000000000")
+    ours = fresh("backtest", "--preset", "common", *pairs, "--tick", "0.01", *bought, "--json")
+    traded = Counter(trade["symbol"] for trade in json.loads(ours.out)["trades"])
+    if len(traded) < len(products):
+        raise SystemExit(f"of {', '.join(products)} only {', '.join(traded)} traded: that is no eight symbols")
+    theirs = process("vectorbt", *[csv] * len(products))
+    yield Figure("peers", f"backtest, eight symbols: {traded.total()} trades, fresh process", ours.seconds, "s CPU")
+    yield Figure("peers", "vectorbt, eight symbols, fresh process", theirs.seconds, "s CPU")
+    yield Figure("peers", "backtest to vectorbt, eight symbols, fresh", theirs.seconds / ours.seconds, "x", least=5.0)
 
 
 def main() -> None:

@@ -1,7 +1,6 @@
-"""`atlas replay --recording DIR --json`: a recording of a day's inputs gives what the day's candles give."""
+"""`atlas replay --recording DIR --json`: what was recorded of some hours gives what their candles give."""
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,13 +16,16 @@ from actors.runtime.post import JOURNAL, Post, Sink
 from actors.runtime.recorder import Codec, Recorder
 from actors.runtime.virtual import VirtualCore
 from atlas import __version__
+from atlas.backtest.engine import Played, backtest
+from atlas.cli.output import as_json
 from atlas.market.candle_file import read_candles
 from atlas.market.products import built_in
 from atlas.rules import GateRules, Rules, StratRules
 from tests.cli.command import Commands
 from tests.past_candles import DAY, written
 
-PRODUCT = "BIP-20DEC30-CDE"
+BEGINS = datetime.fromtimestamp(DAY, UTC)
+HOURS = 8
 RULES = Rules(
     strat=StratRules(timeframes=("15m",)), gates=GateRules(off=("magnitude", "fees", "continuity", "reward_risk"))
 )
@@ -33,7 +35,7 @@ class Wall:
     """A clock that shows the market's time of the input it was last told of."""
 
     def __init__(self) -> None:
-        self.now = datetime.fromtimestamp(DAY, UTC)
+        self.now = BEGINS
 
     def __call__(self) -> datetime:
         return self.now
@@ -53,29 +55,32 @@ class Nowhere:
 
 
 @pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Return a place with a day of candles, and the recording of a core that took it trade by trade."""
-    place = tmp_path_factory.mktemp("recorded")
-    file = read_candles(written(place, seed=3, days=1))
-    decider = Decider(RULES, (PRODUCT,), __version__)
-    directory = place / "recording"
-    wall = Wall()
-    recorder = Recorder(directory, Codec(encode=encode, decode=decode), wall)
+def past(tmp_path_factory: pytest.TempPathFactory) -> Played:
+    file = read_candles(written(tmp_path_factory.mktemp("past"), seed=3, days=1)).rows(0, DAY + 3600 * HOURS)
+    return Played(built_in("BIP-20DEC30-CDE", tick=file.tick), file)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, past: Played) -> Path:
+    """Return a folder with the recording of a core that took those hours trade by trade."""
+    found = tmp_path_factory.mktemp("recorded")
+    decider, wall = Decider(RULES, (past.product.id,), __version__), Wall()
+    recorder = Recorder(found / "recording", Codec(encode=encode, decode=decode), wall)
     recorder.start(timeout=60)
-    (directory / "decider.json").write_bytes(msgspec.json.encode(decider))
+    (found / "recording" / "decider.json").write_bytes(msgspec.json.encode(decider))
     post = Post(otherwise=Nowhere())
     post.bind(JOURNAL, Sink())
     core = VirtualCore(route, post, recorder)
     for role in core_roles(decider):
         core.add(role)
     core.begin()
-    for message in PastMarket(decider, [Past(built_in(PRODUCT, tick=file.tick), file)], plain=True).inputs():
+    for message in PastMarket(decider, [Past(past.product, past.file)], plain=True).inputs():
         wall.look(message)
         core.run(message)
     assert core.failed is None
     core.close()
     assert recorder.stop(timeout=60)
-    yield place
+    return found
 
 
 def played(place: Path, *more: str) -> Any:
@@ -84,26 +89,18 @@ def played(place: Path, *more: str) -> Any:
     return json.loads(told.out)
 
 
-def test_a_recording_gives_the_trades_funnel_and_equity_of_the_same_past_as_a_file(recorded: Path) -> None:
-    told = played(recorded)
-    off = ",".join(RULES.gates.off)
-    same = Commands(recorded)(
-        "replay", "--data", "made_BTC_1m_x.csv", "--product", PRODUCT, "--timeframes", "15m", "--set", f"gates.off={off}",
-        "--json",
-    )  # fmt: skip
-    assert same.code == 0, same.err
-    wanted = json.loads(same.out)
-    assert len(wanted["trades"]) >= 5, "a day that trades"
-    for part in ("trades", "open", "funnel", "metrics", "equity"):
+def test_a_recording_gives_the_trades_funnel_and_equity_of_the_same_past_as_a_file(place: Path, past: Played) -> None:
+    told, wanted = played(place), json.loads(as_json(backtest([past], RULES)))
+    assert len(wanted["trades"]) >= 3, "hours that trade"
+    for part in ("trades", "funnel", "metrics", "equity"):
         assert told[part] == wanted[part], part
     assert told["settings"]["gates"]["off"] == list(RULES.gates.off)
-    assert told["kinds"]["position_opened"] == len(wanted["trades"]) + len(wanted["open"])
+    assert told["kinds"]["opened"] == len(wanted["trades"]) + len(wanted["open"])
     assert told["events"] == sum(told["kinds"].values())
 
 
-def test_to_is_the_last_moment_of_the_recording_that_is_played(recorded: Path, tmp_path: Path) -> None:
-    whole, noon = played(recorded), datetime.fromtimestamp(DAY, UTC) + timedelta(hours=12)
-    half = played(recorded, "--to", noon.isoformat())
-    closed = [trade for trade in whole["trades"] if datetime.fromisoformat(trade["exit_time"]) <= noon]
-    assert 0 < len(closed) < len(whole["trades"])
-    assert half["trades"] == closed
+def test_to_is_the_last_moment_of_the_recording_that_is_played(place: Path, past: Played) -> None:
+    whole, until = backtest([past], RULES), BEGINS + timedelta(hours=HOURS / 2)
+    closed = [trade for trade in whole.trades if trade.exit_time is not None and trade.exit_time <= until]
+    assert 0 < len(closed) < len(whole.trades)
+    assert played(place, "--to", until.isoformat())["trades"] == json.loads(as_json(closed))

@@ -65,3 +65,11 @@ def test_silent_is_69_and_so_is_one_that_never_ran(commands: Commands) -> None:
     ended = commands("status")
     assert ended.code == 69
     assert "because  no sign of life from ATLAS for 5 min" in ended.out
+
+
+def test_lesson_106_status_reports_the_daemon_that_runs_and_makes_none(commands: Commands, daemon: Daemon) -> None:
+    told = commands("status", "--json").json
+    assert told["verdict"] == "well"
+    assert (told["daemon"]["pid"], told["daemon"]["host"]) == (4242, "vps")
+    daemon.beat(beat_at=datetime.now(UTC) + timedelta(minutes=5), pid=4343)
+    assert commands("status", "--json").json["daemon"]["pid"] == 4343

@@ -2,10 +2,12 @@
 
 import configparser
 import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
 
+import click
 import pytest
 
 from atlas.config import Settings, load
@@ -57,6 +59,33 @@ def test_commands_of_a_service_exist(unit: Path) -> None:
         else:
             assert program == "/opt/atlas/current/venv/bin/atlas"
             assert word in COMMANDS
+
+
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.name)
+def test_lesson_113_each_command_of_a_service_is_one_the_command_line_takes_word_for_word(unit: Path) -> None:
+    """Words in an order no command takes are found here, and not at the first start."""
+    from atlas.cli import cli
+
+    lines = re.findall(r"^Exec\w+=/opt/atlas/current/venv/bin/atlas (.*)$", unit.read_text(), re.MULTILINE)
+    for line in lines:
+        context: click.Context = cli.make_context("atlas", shlex.split(line.replace("%i", "atlas.service")))
+        while isinstance(context.command, click.Group):
+            words = [*context._protected_args, *context.args]
+            if not words and context.command.invoke_without_command:
+                break
+            name, command, words = context.command.resolve_command(context, words)
+            assert command is not None, line
+            context = command.make_context(name, words, parent=context)
+
+
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.name)
+def test_lesson_113_what_a_service_writes_to_it_may_write_to(unit: Path) -> None:
+    text = unit.read_text()
+    assert "ProtectSystem=strict" in text, "all else is read-only"
+    may = [f"/var/lib/{name}" for line in re.findall(r"^StateDirectory=(.*)$", text, re.M) for name in line.split()]
+    written = re.findall(r"(?:=| )(/var/\S+)", text)
+    assert all(any(f"{path}/".startswith(f"{place}/") for place in may) for path in written), (written, may)
+    assert written or "alerts failed" in text, "only that one keeps nothing"
 
 
 def test_environment_of_the_services_is_known_to_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 
 import pytest
+import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.web.scene import Daemon, busy_day, dispose, make_panel, served
+from tests.web.scene import NOW, Daemon, busy_day, dispose, make_panel, served
 
 
 @pytest.fixture
@@ -43,3 +44,10 @@ def busy(daemon: Daemon) -> Daemon:
     """Return a daemon in the middle of a day."""
     busy_day(daemon)
     return daemon
+
+
+@pytest.fixture
+def still() -> Iterator[None]:
+    """Let wall time stand still: a slow machine must not let a minute of limits pass."""
+    with time_machine.travel(NOW, tick=False):
+        yield

@@ -1,6 +1,7 @@
 """A daemon's database as the panel meets it: filled with real events by the journal's own writer."""
 
 import hashlib
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -256,6 +257,13 @@ def session_cookie(app: Flask) -> dict[str, str]:
     assert serializer is not None
     value = serializer.dumps({"_user_id": KEYS.fingerprint, "_fresh": True, "_permanent": True})
     return {"name": app.config["SESSION_COOKIE_NAME"], "value": str(value)}
+
+
+def csrf_of(html: str) -> str:
+    """Return the CSRF token of a page's first form."""
+    found = re.search(r'name="csrf_token" value="([^"]+)"', html)
+    assert found is not None
+    return found[1]
 
 
 class OwnersClient(FlaskClient):

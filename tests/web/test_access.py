@@ -1,18 +1,16 @@
 """Who may come in, and how often: login, sessions, CSRF, tokens, limits, headers. Nobody sees anything without."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
 
 from atlas.errors import ConfigurationError, UsageError
-from tests.web.scene import KEYS, NOW, PASSWORD, TOKEN, Daemon, dispose, make_panel
+from tests.web.scene import KEYS, PASSWORD, TOKEN, Daemon, csrf_of, dispose, make_panel
 from web.keys import KeyFile, Keys
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -22,19 +20,6 @@ BEARER = {"Authorization": f"Bearer {TOKEN}"}
 def stranger(app: Flask) -> FlaskClient:
     """Return a test client that has not logged in."""
     return FlaskClient(app, app.response_class)
-
-
-@pytest.fixture
-def still() -> Iterator[None]:
-    """Let wall time stand still: a slow machine must not let a minute of limits pass."""
-    with time_machine.travel(NOW, tick=False):
-        yield
-
-
-def csrf_of(html: str) -> str:
-    found = re.search(r'name="csrf_token" value="([^"]+)"', html)
-    assert found is not None
-    return found[1]
 
 
 def log_in(client: FlaskClient, password: str = PASSWORD, **query: str) -> Any:

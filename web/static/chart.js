@@ -10,6 +10,7 @@
   const { api, timeframe, tick } = place.dataset;
   const byDay = ["1d", "1w", "1M"].includes(timeframe);  // Their bars are days of UTC, whatever the viewer's zone.
   const LEGIBLE = 15;  // Pixels a bar must have for its number to be read.
+  const REACH = 0.6;  // How far beyond the candles levels stretch the scale, of the candles' height.
 
   let bars = [];
   let setups = [];
@@ -49,14 +50,13 @@
     priceFormat: { type: "price", precision: digits, minMove: Number(tick) || 10 ** -digits },
     autoscaleInfoProvider: (original) => {
       const found = original();
+      if (!found?.priceRange) return found;
+      const { minValue: low, maxValue: high } = found.priceRange;
       const levels = setups.flatMap((setup) => [setup.trigger, setup.stop, setup.target]);
       for (const trade of trades) if (!trade.exit_bar) levels.push(trade.entry_price, trade.stop, trade.target);
-      if (!found || !found.priceRange) return found;
-      const range = found.priceRange;
-      for (const level of levels.map(Number)) {
-        range.minValue = Math.min(range.minValue, level);
-        range.maxValue = Math.max(range.maxValue, level);
-      }
+      const reach = (high - low) * REACH;
+      const near = levels.map(Number).filter((level) => level > low - reach && level < high + reach);
+      found.priceRange = { minValue: Math.min(low, ...near), maxValue: Math.max(high, ...near) };
       return found;
     },
   });
@@ -73,6 +73,8 @@
     candles.applyOptions({ upColor: up, downColor: down, wickUpColor: up, wickDownColor: down, borderVisible: false });
     draw();
   }
+
+  const narrow = () => box.clientWidth < 560;
 
   function candle(bar) {
     return { time: seconds(bar.opens), open: +bar.open, high: +bar.high, low: +bar.low, close: +bar.close };
@@ -100,13 +102,13 @@
       if (trade.entry_bar >= first) {
         found.push({
           time: seconds(trade.entry_bar), position: long ? "belowBar" : "aboveBar", shape: long ? "arrowUp" : "arrowDown",
-          color: color("info"), text: `${written(trade.entry_price)}`,
+          color: color("info"), text: "",
         });
       }
       if (trade.exit_bar && trade.exit_bar >= first) {
         found.push({
           time: seconds(trade.exit_bar), position: long ? "aboveBar" : "belowBar", shape: "square",
-          color: color(Number(trade.net) < 0 ? "loss" : "gain"), text: trade.exit_reason,
+          color: color(Number(trade.net) < 0 ? "loss" : "gain"), text: narrow() ? "" : trade.exit_reason,
         });
       }
     }
@@ -114,7 +116,8 @@
   }
 
   function line(price, name, shade, style, width = 1) {
-    const shown = { price: Number(price), color: color(shade), lineWidth: width, lineStyle: style, axisLabelVisible: name !== "", title: name };
+    const title = narrow() ? name.replace(/ ?[a-z]+$/, "") : name;
+    const shown = { price: Number(price), color: color(shade), lineWidth: width, lineStyle: style, axisLabelVisible: name !== "", title };
     lines.push(candles.createPriceLine(shown));
   }
 
