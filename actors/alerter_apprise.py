@@ -13,7 +13,7 @@ from atlas.errors import ConfigurationError
 
 
 class AppriseChannel:
-    """One channel. `name` is its scheme and a hash of its URL, under which its deliveries are kept.
+    """One channel. `name` is its scheme and a hash of its URL, under which its deliveries and its health are kept.
 
     Raises ConfigurationError if the library is not installed or does not know the URL's form.
     """
@@ -36,7 +36,7 @@ class AppriseChannel:
                 f"`channels.urls` = (hidden, scheme {scheme[:20]!r}) is wrong: apprise knows no such channel; write it "
                 "as apprise documents it, e.g. ntfys://host/topic"
             )
-        self.name = f"{scheme[:20]}-{sha256(url.encode()).hexdigest()[:6]}"
+        self.name = f"channel:{scheme[:20]}-{sha256(url.encode()).hexdigest()[:6]}"
 
     def __repr__(self) -> str:
         return f"AppriseChannel({self.name}, URL hidden)"
@@ -51,7 +51,7 @@ class AppriseChannel:
         if picture is not None:
             from apprise.attachment.memory import AttachMemory
 
-            attached = AttachMemory(content=picture, name="bars.png", mimetype="image/png")
+            attached = AttachMemory(content=picture, name="bars.png", mimetype="image/png")  # type: ignore[no-untyped-call]  # apprise's
         try:
             taken = bool(
                 self._channel.notify(

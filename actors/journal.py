@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from actors.journal_log import TOLD, tell
 from actors.messages import (
     Alert,
     Crashed,
@@ -269,7 +270,9 @@ class Journal(Behaviour[JournalState]):
         return found
 
     def _kept(self, batches: list[Batch], extras: Extras = NOTHING) -> list[Effect]:
-        """Forget what is safe now; return the effects of a disk that takes writes again."""
+        """Forget what is safe now, saying so in the log; return the effects of a disk that takes writes again."""
+        for event in (entry.event() for batch in batches for entry in batch.entries if entry.kind in TOLD):
+            tell(event)
         del self.state.pending[: len(batches)]
         del self.state.letters[: len(extras.letters)]
         if extras.quotes or extras.health or extras.forming or extras.past:

@@ -65,7 +65,7 @@ def _channel_role(
     channel: AppriseChannel, outbox: Outbox, jitter: Jitter, account: str, rules: AlertRules
 ) -> Role[Any]:
     return Role(
-        name=f"alerter {channel.name}",
+        name=channel.name.replace("channel:", "alerter:"),
         make=lambda state: Alerter(state, outbox, channel, jitter, account=account, rules=rules),
         state=AlerterState(),
         policy=Policy(limit=10, window=300, action="retire"),

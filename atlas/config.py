@@ -183,6 +183,12 @@ class ShardSettings(_Section):
     prefer: tuple[str, ...] = ()
 
 
+class LogSettings(_Section):
+    """What `atlas run` writes to stderr: lines to read, or json: one object a line, with actor, trade and setup."""
+
+    form: Literal["lines", "json"] = "lines"
+
+
 class CoinbaseSettings(_Section):
     """API key and secret; market data needs neither."""
 
@@ -235,6 +241,7 @@ class Settings(BaseSettings):
     web: WebSettings = WebSettings()
     recorder: RecorderSettings = RecorderSettings()
     upkeep: UpkeepSettings = UpkeepSettings()
+    logs: LogSettings = LogSettings()
     coinbase: CoinbaseSettings = CoinbaseSettings()
     shard: ShardSettings = ShardSettings()
 

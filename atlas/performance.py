@@ -16,7 +16,7 @@ import msgspec
 from atlas.errors import InternalError
 from atlas.market.timeframes import TIMEFRAMES
 from atlas.money.book import Position
-from atlas.money.profit import best_profit, mae_r, mfe_r, r_multiple
+from atlas.money.closed import Closed, closed, closed_at
 from atlas.money.rounding import ratio
 
 ZERO = Decimal(0)
@@ -75,47 +75,6 @@ class Performance(msgspec.Struct, frozen=True):
     calmar: Decimal | None
     sqn: Decimal | None
     exposure: Decimal | None
-
-
-class Closed(msgspec.Struct, frozen=True, gc=False):
-    """What metrics need of a closed position. USD, `best_profit` at the best price it saw; in R None without an R."""
-
-    id: str
-    entry_time: datetime
-    exit_time: datetime
-    gross: Decimal
-    fees: Decimal
-    funding: Decimal
-    slippage: Decimal
-    net: Decimal
-    r: Decimal | None
-    mae_r: Decimal | None
-    mfe_r: Decimal | None
-    best_profit: Decimal
-
-
-def closed(position: Position) -> Closed:
-    """Return what metrics need of a position. Raises InternalError when it is open."""
-    return Closed(
-        id=position.id,
-        entry_time=position.entry_time,
-        exit_time=_closed_at(position),
-        gross=position.gross,
-        fees=position.fees,
-        funding=position.funding,
-        slippage=position.slippage,
-        net=position.net,
-        r=r_multiple(position),
-        mae_r=mae_r(position),
-        mfe_r=mfe_r(position),
-        best_profit=best_profit(position),
-    )
-
-
-def _closed_at(position: Position) -> datetime:
-    if position.exit_time is None or position.is_open:
-        raise InternalError(f"position {position.id} is still open: metrics are over closed positions only")
-    return position.exit_time
 
 
 # ── series of values ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -324,7 +283,7 @@ DIMENSIONS: dict[str, Callable[[Position, tzinfo], str]] = {
     "side": lambda p, _: p.side,
     "continuity": lambda p, _: p.at_trigger.score,
     "exit": lambda p, _: p.exit_reason or "unknown",
-    "day": lambda p, zone: _closed_at(p).astimezone(zone).date().isoformat(),
+    "day": lambda p, zone: closed_at(p).astimezone(zone).date().isoformat(),
     "weekday": lambda p, zone: WEEKDAYS[p.entry_time.astimezone(zone).weekday()],
     "hour": lambda p, zone: f"{p.entry_time.astimezone(zone).hour:02d}",
 }

@@ -18,8 +18,8 @@ FEED_UP = "up"
 GOOD_STATES = ("running", "off")
 LOST_STATES = ("retired", "hung", "stopped", "failed")
 
-BESIDES = ("scanner:", "discord")
-"""Actors that may be lost while ATLAS trades on: one symbol's scanner, and the channel to the owner."""
+BESIDES = ("scanner:", "discord", "channel:", "alerter:")
+"""Actors that may be lost while ATLAS trades on: one symbol's scanner, and the channels to the owner."""
 
 Level = Literal["down", "warning"]
 

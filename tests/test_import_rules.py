@@ -19,6 +19,7 @@ OUTER_ATLAS = (
     "atlas.exchange",
     "atlas.cli",
     "atlas.config",
+    "atlas.logs",
     "atlas.data",
     "atlas.picture",
     "atlas.backtest.sweep",

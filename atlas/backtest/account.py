@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Final
 
 from atlas.backtest.candidate import Candidate
-from atlas.backtest.exits import Barriers, Exit, barriers, exit_from
+from atlas.backtest.exits import Exit, exit_from
 from atlas.backtest.frames import last_close, watched
 from atlas.backtest.funding_hours import FundingHours
 from atlas.backtest.holding import ZERO, Approved, Holding, Left
@@ -26,14 +26,7 @@ from atlas.money.exits import expiry_exit, held_until
 from atlas.money.fees import Liquidity, entry_deed, exit_deed, fee, notional, slipped
 from atlas.money.ledger import EMPTY, deposit
 from atlas.money.ledger import apply as posted
-from atlas.money.margin import (
-    initial_margin,
-    is_liquidated,
-    leverage,
-    liquidation_price,
-    maintenance_rate,
-    margin_at,
-)
+from atlas.money.margin import initial_margin, leverage, liquidation_price, maintenance_rate, margin_at
 from atlas.money.profit import profit
 from atlas.rules import Rules
 
@@ -262,42 +255,20 @@ class Account:
         self._arm_expiry(holding, candidate.time)
         self._foresee(holding)
 
-    def _levels(self, holding: Holding) -> Barriers:
-        candidate, rules = holding.candidate, self._rules
-        return barriers(
-            candidate.track,
-            candidate.side,
-            holding.terms.stop,
-            holding.liquidation,
-            holding.terms.target,
-            candidate.opposite if rules.exits.invalidated else None,
-            candidate.last_row,
-            touch=rules.fills.touch,
-        )
-
     def _foresee(self, holding: Holding) -> None:
-        """Take the exit that was foreseen for the candidate, as far as it holds with this liquidation price."""
-        candidate, liquidation, stop = holding.candidate, holding.liquidation, holding.terms.stop
-        found = candidate.foreseen
-        nearer = liquidation is not None and (liquidation > stop if candidate.side == "long" else liquidation < stop)
-        if nearer or (found.exit is not None and self._is_otherwise(holding, found.exit)):
-            self._plan(holding, found.begin)
+        """Take the exit foreseen for the candidate, or search where that does not hold."""
+        found = holding.foreseen()
+        if found is None:
+            self._plan(holding, holding.candidate.foreseen.begin)
         elif found.exit is None:
             self._plan(holding, found.searched)
         else:
             self._plan_for(holding, found.exit)
 
-    def _is_otherwise(self, holding: Holding, found: Exit) -> bool:
-        """Whether a foreseen exit is a liquidation, or would be made where there is no session."""
-        track, liquidation = holding.track, holding.liquidation
-        if found.reason == "stop" and liquidation is not None:
-            return is_liquidated(holding.candidate.side, track.price(found.price), liquidation)
-        return found.reason == "invalidated" and not is_open(track.product, instant(track.time(found.point)))
-
     def _plan(self, holding: Holding, point: int) -> None:
         """Find the next exit by levels from a point on, and the funding until then."""
-        track, levels = holding.track, self._levels(holding)
-        self._plan_for(holding, exit_from(track, holding.candidate.side, levels, point, holding.leaving))
+        levels = holding.barriers(self._rules)
+        self._plan_for(holding, exit_from(holding.track, holding.candidate.side, levels, point, holding.leaving))
 
     def _plan_for(self, holding: Holding, found: Exit | None) -> None:
         holding.exit = found

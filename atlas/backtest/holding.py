@@ -10,9 +10,12 @@ from typing import Final
 import msgspec
 
 from atlas.backtest.candidate import Candidate
-from atlas.backtest.exits import Exit
+from atlas.backtest.exits import Barriers, Exit, barriers
+from atlas.backtest.foreseen import Foreseen
 from atlas.backtest.track import Track, instant
+from atlas.market.sessions import is_open
 from atlas.money.book import Position, Purpose
+from atlas.money.margin import is_liquidated
 from atlas.money.profit import loss_at, profit
 from atlas.money.windows import Tier
 from atlas.rules import Rules
@@ -94,6 +97,27 @@ class Holding(msgspec.Struct, gc=False):
         """Return what it loses from its entry to its stop."""
         size = self.track.product.contract_size
         return loss_at(self.candidate.side, self.price, self.terms.stop, self.terms.contracts, size)
+
+    def barriers(self, rules: Rules) -> Barriers:
+        """Return its levels as a search for its exit needs them."""
+        candidate, terms = self.candidate, self.terms
+        opposite = candidate.opposite if rules.exits.invalidated else None
+        return barriers(
+            self.track, candidate.side, terms.stop, self.liquidation, terms.target, opposite, candidate.last_row,
+            touch=rules.fills.touch,
+        )  # fmt: skip
+
+    def foreseen(self) -> Foreseen | None:
+        """Return what was foreseen for its candidate; None where this liquidation price or the session forbids it."""
+        found, side, stop, liquidation = self.candidate.foreseen, self.candidate.side, self.terms.stop, self.liquidation
+        if liquidation is not None and (liquidation > stop if side == "long" else liquidation < stop):
+            return None
+        left, track = found.exit, self.track
+        if left is not None and left.reason == "stop" and is_liquidated(side, track.price(left.price), liquidation):
+            return None
+        if left is not None and left.reason == "invalidated":
+            return found if is_open(track.product, instant(track.time(left.point))) else None
+        return found
 
     def funding_until(self, at: int, *, inclusive: bool) -> Iterator[tuple[int, Decimal]]:
         """Settle the hours before an instant, or at it too, and yield them."""

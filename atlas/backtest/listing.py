@@ -9,8 +9,8 @@ import numpy as np
 from atlas.backtest.holding import ZERO, Holding
 from atlas.backtest.result import Listed, Trade
 from atlas.backtest.track import Ints, Track, instant
+from atlas.money.closed import Closed
 from atlas.money.profit import adverse, favourable, in_r, risk_distance
-from atlas.performance import Closed
 from atlas.rules import Rules
 from atlas.strat.naming import resolved
 

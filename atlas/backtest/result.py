@@ -10,8 +10,9 @@ import msgspec
 
 from atlas.market.timeframes import TIMEFRAMES
 from atlas.money.book import Position
+from atlas.money.closed import Closed, closed
 from atlas.money.profit import mae_r, mfe_r, r_multiple
-from atlas.performance import Closed, DayEquity, Performance, closed, measured
+from atlas.performance import DayEquity, Performance, measured
 from atlas.rules import Rules
 from atlas.strat.setup import FAMILIES
 

@@ -60,7 +60,9 @@ def _send(choice: Choice, kind: str, text: str, as_json: bool) -> None:
     notice = Notice(0, f"{kind}:{now:%Y%m%dT%H%M%S}", kind, kind == "service_failed", {"text": text}, now)
     message = {"embeds": [compose(notice, choice.account)]}
     told: dict[str, str | None] = {}
-    for name, channel in [*([("Discord", Webhook(url))] if url else []), *((each.name, each) for each in others)]:
+    channels: list[tuple[str, Any]] = [("Discord", Webhook(url))] if url else []
+    channels += [(each.name, each) for each in others]
+    for name, channel in channels:
         try:
             outcome = _tried(channel, message)
         finally:

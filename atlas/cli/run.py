@@ -14,11 +14,11 @@ import click
 from atlas import __version__
 from atlas.cli.night_audit import audit_command
 from atlas.cli.options import Choice, ending_signals, shared
+from atlas.logs import LINES, log_to_stderr
 from atlas.supervision import taken_from
 
 SAME_WISH = 1.0
 """Seconds within which a second signal is the same wish; a later one ends the process at once."""
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 LOG_BYTES = 1_000_000
 """How long the log beside the database grows before it begins anew; the one before is kept."""
 
@@ -30,7 +30,7 @@ def run(choice: Choice, no_upgrade: bool) -> None:
     """Run the daemon until it is asked to stop (SIGTERM, Ctrl-C); a second signal ends it at once."""
     notify = taken_from(os.environ, os.getpid())
     notify.status("starting")
-    _log_to_stderr()
+    log_to_stderr(as_json=choice.settings.logs.form == "json")
     early: list[int] = []
 
     def leave(number: int, frame: FrameType | None) -> None:
@@ -108,13 +108,6 @@ def log_dir(choice: Choice) -> Path:
     return choice.state_dir / "logs" / choice.database
 
 
-def _log_to_stderr() -> None:
-    """One line an event on stderr, where systemd's journal takes it."""
-    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
-    for chatty in ("urllib3", "pykka", "alembic", "pyrate_limiter"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
-
-
 def _log_to_file(file: Path) -> None:
     """The same lines into a file that begins anew when it is full; a disk that takes none is no reason to end."""
     try:
@@ -124,5 +117,5 @@ def _log_to_file(file: Path) -> None:
     except OSError as error:
         logging.getLogger(__name__).warning("no log is kept in %s: %s", file, error.strerror)
         return
-    handler.setFormatter(logging.Formatter(LOG_FORMAT))
+    handler.setFormatter(logging.Formatter(LINES))
     logging.getLogger().addHandler(handler)

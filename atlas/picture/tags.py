@@ -14,7 +14,7 @@ def spread(levels: Sequence[float], apart: float, low: float, high: float) -> li
         return [low + order.index(one) * step for one in range(len(levels))]
     places: list[float] = []
     for one in order:
-        least: float = low if not places else places[-1] + apart
+        least = low if not places else places[-1] + apart
         places.append(max(levels[one], least))
     # What was pushed over the edge is pushed back; what is above it makes room. Then clusters are centred.
     limit = high
@@ -23,8 +23,8 @@ def spread(levels: Sequence[float], apart: float, low: float, high: float) -> li
         limit = places[place] - apart
     _centre([levels[one] for one in order], places, apart, low, high)
     found = [0.0] * len(levels)
-    for place, one in zip(places, order, strict=True):
-        found[one] = place
+    for one, stand in zip(order, places, strict=True):
+        found[one] = stand
     return found
 
 

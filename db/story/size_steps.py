@@ -16,8 +16,8 @@ def size_steps(records: Records, judged: Judged, size: Size) -> tuple[SizingStep
     rules = terms.rules if terms is not None else Rules()
     product = next((each for each in terms.products if each.id == judged.product), None) if terms is not None else None
     held = "" if product is None else f" × {readable.quantity(product.contract_size)}"
-    stop = records.position.first_stop if records.position is not None else None
-    steps = [*_by_formula(judged, size, rules, held, stop and readable.price(stop)), _by_margin(judged, size)]
+    stop = "the stop" if records.position is None else readable.price(records.position.first_stop)
+    steps = [*_by_formula(judged, size, rules, held, stop), _by_margin(judged, size)]
     if product is not None:
         limit = "the most of one order that the product allows"
         steps.append(
@@ -26,7 +26,7 @@ def size_steps(records: Records, judged: Judged, size: Size) -> tuple[SizingStep
     return (*steps, *_sum(size))
 
 
-def _by_formula(judged: Judged, size: Size, rules: Rules, held: str, stop: str | None) -> Iterator[SizingStep]:
+def _by_formula(judged: Judged, size: Size, rules: Rules, held: str, stop: str) -> Iterator[SizingStep]:
     agrees = "every frame agrees" if size.multiplier == 1 else "not every frame agrees"
     times = f"{readable.quantity(size.multiplier)} ({agrees})"
     entry, bound = readable.price(size.entry), size.capped_by is None
@@ -36,9 +36,7 @@ def _by_formula(judged: Judged, size: Size, rules: Rules, held: str, stop: str |
         share = readable.share(rules.sizing.risk_share)
         how = f"{readable.usd(judged.equity)} of equity × {share} × {times}"
         yield SizingStep("risk budget", size.budget, "usd", how)
-        yield SizingStep(
-            "price risk a contract", size.risk_per_contract, "usd", f"|{entry} − {stop or 'the stop'}|{held}"
-        )
+        yield SizingStep("price risk a contract", size.risk_per_contract, "usd", f"|{entry} − {stop}|{held}")
         costs = "both taker fees and the slippage of the exit"
         yield SizingStep("costs a contract", size.costs_per_contract, "usd", costs)
         each = f"({readable.usd(size.risk_per_contract)} + {readable.usd(size.costs_per_contract)})"

@@ -23,6 +23,11 @@ class Figure(Struct, frozen=True):
         return (self.most is None or self.value <= self.most) and (self.least is None or self.value >= self.least)
 
     @property
+    def asked(self) -> bool:
+        """Whether there is anything it may be; else it is told for information only."""
+        return self.most is not None or self.least is not None
+
+    @property
     def wanted(self) -> str:
         """What it may be, in words."""
         if self.most is not None:
@@ -41,12 +46,15 @@ def tell(figures: Iterable[Figure], as_json: bool) -> bool:
         rows = [{name: getattr(each, name) for name in each.__struct_fields__} | {"good": each.good} for each in told]
         json.dump(rows, sys.stdout, indent=2)
         print()
+    else:
+        asked = [figure for figure in told if figure.asked]
+        print(f"{sum(figure.good for figure in asked)} of {len(asked)} met, {len(told) - len(asked)} for information")
     return all(figure.good for figure in told)
 
 
 def line(figure: Figure) -> str:
     """Return a figure as one line of the table."""
-    verdict = "" if figure.good else "  MISSED"
+    verdict = "" if not figure.asked else "  met" if figure.good else "  MISSED"
     value = f"{shown(figure.value):>12} {figure.unit:12}"
     return f"{figure.part:9} {figure.what:44} {value} {figure.wanted}{verdict}".rstrip()
 

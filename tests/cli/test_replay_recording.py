@@ -24,6 +24,8 @@ from atlas.rules import GateRules, Rules, StratRules
 from tests.cli.command import Commands
 from tests.past_candles import DAY, written
 
+pytestmark = pytest.mark.timeout(600)
+
 BEGINS = datetime.fromtimestamp(DAY, UTC)
 HOURS = 8
 RULES = Rules(
