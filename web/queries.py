@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -24,6 +25,14 @@ Rows = Sequence[Row[Any]]
 
 class _DayStarted(msgspec.Struct):
     at: datetime
+
+
+class Closed(msgspec.Struct, frozen=True):
+    """How many positions were closed, how many of them with a profit, and their net, USD; None without any."""
+
+    trades: int
+    won: int
+    net: Decimal | None
 
 
 _day = msgspec.json.Decoder(_DayStarted)
@@ -86,15 +95,14 @@ def day_start(connection: Connection, name: str) -> datetime | None:
     return None if payload is None else _day.decode(payload).at
 
 
-def closed_since(connection: Connection, name: str, since: datetime) -> Row[Any]:
-    """Return how many positions were closed since then (`trades`, `won`) and their `net`, null without any."""
+def closed_since(connection: Connection, name: str, since: datetime) -> Closed:
+    """Return what was closed since then."""
     query = select(
         func.count().label("trades"),
         func.count().filter(PositionRow.net > 0).label("won"),
         func.sum(PositionRow.net).label("net"),
     ).where(PositionRow.account == name, PositionRow.status == "closed", PositionRow.exit_time >= since)
-    row: Row[Any] = connection.execute(query).one()
-    return row
+    return Closed(*connection.execute(query).one())
 
 
 def waiting_setups(connection: Connection, name: str, market_time: datetime | None, limit: int) -> tuple[Rows, int]:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from sqlalchemy import Engine
 
+    from web.overview import Overview
+
 PIPED = 80, 24
 """Columns and lines of what is printed where there is no terminal."""
 
@@ -59,12 +61,13 @@ def _shown(engine: "Engine", account: str, console: "Console", error: str = "") 
     return view(_looked(engine, account), console.height, error)
 
 
-def _looked(engine: "Engine", account: str) -> dict[str, Any]:
+def _looked(engine: "Engine", account: str) -> "Overview":
     from db.engine import session
     from web.overview import overview
+    from web.pages import Arguments, Shown
 
     with session(engine) as connection:
-        return overview(connection, account, datetime.now(UTC))
+        return overview(connection, Shown(account, datetime.now(UTC)), Arguments())
 
 
 def _live(console: "Console", engine: "Engine", account: str, every: float) -> None:

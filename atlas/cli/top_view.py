@@ -1,6 +1,6 @@
 """What `atlas top` shows of the panel's overview: it fits the terminal's lines, the most important first."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -17,7 +17,7 @@ _FRAME = 5
 _TITLED = 2
 """Lines of a table besides its rows: its headings, and the empty line before it."""
 
-Section = dict[str, Any]
+Section = Mapping[str, Any]
 
 
 def view(section: Section, lines: int, error: str = "") -> RenderableType:

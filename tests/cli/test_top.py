@@ -47,7 +47,7 @@ def test_positions_show_the_price_the_open_profit_and_the_distances_in_r(command
     assert held["entry_price"] == "60000", "and what the events say, as before"
     shown = commands("positions").out.splitlines()
     assert shown[0].split()[:6] == ["id", "side", "size", "entry", "price", "open"]
-    assert ["60300", "30.00", "0.40", "1.50", "1.50"] == shown[1].split()[4:9]
+    assert shown[1].split()[4:9] == ["60300", "30.00", "0.40", "1.50", "1.50"]
 
 
 def test_a_position_without_a_price_shows_none(commands: Commands, daemon: Daemon) -> None:

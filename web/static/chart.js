@@ -21,8 +21,10 @@
 
   const seconds = (iso) => Date.parse(iso) / 1000;
   const places = (number) => (number.split(".")[1] || "").replace(/0+$/, "").length;
-  const digits = places(tick);
-  const written = (price) => Number(price).toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: Math.max(digits, 8) });
+  const told = () => JSON.parse(document.getElementById("news").dataset.news);
+  const digits = Math.max(0, ...(tick ? [tick] : told().bars.flatMap((bar) => [bar.open, bar.close])).map(places));
+  const written = (price) => Number(price).toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  const narrow = () => box.clientWidth < 560;
 
   function color(name) {
     return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
@@ -39,7 +41,7 @@
     // Its logo is an inline style, which the panel's policy does not allow; the page names and links it instead.
     layout: { attributionLogo: false, fontFamily: getComputedStyle(document.body).fontFamily, fontSize: 11 },
     timeScale: {
-      barSpacing: 19, minBarSpacing: 2, rightOffset: 4, timeVisible: !byDay, secondsVisible: false,
+      barSpacing: narrow() ? 16 : 19, minBarSpacing: 2, rightOffset: narrow() ? 2 : 4, timeVisible: !byDay, secondsVisible: false,
       tickMarkFormatter: (time, kind) => clock(time, byDay || kind < LightweightCharts.TickMarkType.Time),
     },
     localization: { timeFormatter: (time) => (byDay ? clock(time, true) : `${clock(time, true)} ${clock(time)}`), priceFormatter: written },
@@ -73,8 +75,6 @@
     candles.applyOptions({ upColor: up, downColor: down, wickUpColor: up, wickDownColor: down, borderVisible: false });
     draw();
   }
-
-  const narrow = () => box.clientWidth < 560;
 
   function candle(bar) {
     return { time: seconds(bar.opens), open: +bar.open, high: +bar.high, low: +bar.low, close: +bar.close };
@@ -174,11 +174,12 @@
     draw();
     if (!begun) chart.timeScale().scrollToRealTime();
     box.dataset.bars = bars.length;
+    box.setAttribute("aria-busy", "false");
   }
 
   // The bars that may have changed. When one has closed all are asked for anew: candles from REST may have replaced some.
   function news() {
-    const found = JSON.parse(document.getElementById("news").dataset.news);
+    const found = told();
     const known = bars.findIndex((bar) => bar.opens === found.bars[0]?.opens);
     if (known < 0 || found.bars.at(-1).opens !== bars.at(-1).opens) { load(); return; }
     take(found);

@@ -58,9 +58,10 @@ class Screen:
         self.page.on("request", self._request)
 
     def open(self, path: str = "/") -> Page:
-        """Go to a path of the site and wait until the page is live."""
+        """Go to a path of the site and wait until the page is live and what it draws itself is drawn."""
         self.page.goto(self.site.url + path)
         expect(self.page.locator("#link")).to_have_text("live", timeout=WAIT)
+        expect(self.page.locator("[aria-busy=true]")).to_have_count(0, timeout=WAIT)
         return self.page
 
     @property
