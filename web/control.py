@@ -36,7 +36,7 @@ class ControlArguments(Arguments):
     """`kind` (and `position` for close) is what is to be confirmed, `done` the command whose answer is shown."""
 
     kind: Kind | None = None
-    position: Annotated[str, Field(max_length=200)] | None = None
+    position: Annotated[str, Field(max_length=200, pattern=r"^[\x20-\x7e]*$")] | None = None
     done: Annotated[int, Field(ge=1, le=2**62)] | None = None
 
 

@@ -5,12 +5,10 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Final, TypedDict
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
-from actors.messages import TermsSet, decode
 from atlas.performance import DIMENSIONS, DayEquity, Performance
-from atlas.rules import AccountRules
-from db.models import EventRow
+from db.terms import timezone
 from web import queries
 from web.days import days
 from web.histogram import Bin, bins
@@ -96,7 +94,7 @@ class PerformancePage(TypedDict):
 
 def performance(connection: Connection, shown: Shown, asked: Asked) -> PerformancePage:
     """Return the metrics of the trades closed in the days asked for."""
-    zone = timezone(connection, shown.account)
+    zone = timezone(connection, shown.account or "")
     today = shown.now.date()
     found: PerformancePage = {
         "at": iso(shown.now) or "",
@@ -135,18 +133,6 @@ def performance(connection: Connection, shown: Shown, asked: Asked) -> Performan
     found["mae"] = bins(seen.closed.mae, Decimal(0), Decimal(2), Decimal("0.25"))[1:]
     found["mfe"] = bins(seen.closed.mfe, Decimal(0), Decimal(4), Decimal("0.25"))[1:]
     return found
-
-
-def timezone(connection: Connection, account: str | None) -> str:
-    """Return the zone of the account's days, as its daemon was set when it began last."""
-    query = (
-        select(EventRow.payload)
-        .where(EventRow.account == account, EventRow.kind == TermsSet.__name__)
-        .order_by(EventRow.seq.desc())
-        .limit(1)
-    )
-    payload = connection.execute(query).scalar_one_or_none()
-    return AccountRules().timezone if payload is None else str(decode(payload).rules.account.timezone)
 
 
 def _metrics(seen: Measured) -> dict[str, str | int | None]:

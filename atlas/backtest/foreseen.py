@@ -63,8 +63,8 @@ def foreseen(
     mirrored = _mirrored(levels, opposite, entry_bar_end, rules)
     begins = _begins(track, triggers, rules)
     rows, places = np.divmod(begins, track.points)
-    told = _Walked(np.full(len(rows), _NONE), *(np.zeros(len(rows), np.int64) for _ in range(2)),
-                   np.zeros(len(rows), np.bool_))  # fmt: skip
+    prices, reasons = np.zeros((2, len(rows)), np.int64)
+    told = _Walked(np.full(len(rows), _NONE), prices, reasons, np.zeros(len(rows), np.bool_))
     hit = rows.copy()
 
     def walk(some: Ints, hit_rows: Ints, from_: Ints) -> None:
@@ -124,7 +124,8 @@ def _begins(track: Track, triggers: Triggers, rules: Rules) -> Ints:
     if not track.through:
         return triggers.points + 1
     # What the path was on the way to when it went through the trigger is still to come.
-    return triggers.points + (triggers.points % track.points == 0)
+    begins: Ints = triggers.points + (triggers.points % track.points == 0)
+    return begins
 
 
 def _searched(
@@ -143,7 +144,8 @@ def _walked(track: Track, levels: _Mirrored, rows: Ints, places: Ints) -> _Walke
     prices = track.paths(rows) * levels.sign[:, None]
     costly, gained = prices <= levels.stop[:, None], prices > levels.target[:, None]
     rest = order >= np.maximum(places, 1)[:, None]
-    doubtful = (costly & rest).any(axis=1) & (gained & rest).any(axis=1) & track.guessed
+    doubtful: Flags = np.any(costly & rest, axis=1)
+    doubtful &= np.any(gained & rest, axis=1) & track.guessed
     gained &= ~(doubtful[:, None] & (order > 0))  # its open came first
     inside = (rows < levels.entry_bar_end)[:, None]
     hit = costly | gained | (inside & (prices < levels.invalidation[:, None]))

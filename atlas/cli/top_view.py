@@ -84,7 +84,7 @@ def _money(account: Section | None) -> Text:
     line.append(today, style=_tone(account["today"]))
     line.append("  open ")
     line.append(_usd(account["unrealised"], sign=True), style=_tone(account["unrealised"]))
-    return line.append(f"  margin {_usd(account['reserved'])}")
+    return line.append(f"  margin {_share(account['margin_use'])}  risk {_share(account['open_risk_share'])}")
 
 
 def _positions(rows: Sequence[Section], count: int) -> Table:

@@ -81,7 +81,7 @@ def web(
 @_config
 def set_password(stdin: bool, file: Path | None) -> None:
     """Set the panel's password, asked twice. Everybody is logged out; a running panel takes it at once."""
-    keys = _keys(Choice(file))
+    keys = _named(file)
     password = sys.stdin.readline().rstrip("\n") if stdin else click.prompt("Password", hide_input=True, err=True)
     if not stdin and click.prompt("The same again", hide_input=True, err=True) != password:
         raise UsageError("the two passwords differ, and nothing is changed: try again")
@@ -98,7 +98,7 @@ def token(name: str | None, remove: bool, file: Path | None) -> None:
 
     It is shown once: `curl -H "Authorization: Bearer TOKEN" http://127.0.0.1:8080/api/v1/overview`.
     """
-    keys = _keys(Choice(file))
+    keys = _named(file)
     if name is None:
         if remove:
             raise UsageError("--remove needs the token's name: `atlas web token` lists them")
@@ -109,6 +109,12 @@ def token(name: str | None, remove: bool, file: Path | None) -> None:
         click.echo(f"The token {name} is taken back.")
     else:
         click.echo(keys.add_token(name))
+
+
+def _named(file: Path | None) -> "KeyFile":
+    """Return the keys of these settings; `--config` may stand before the word of the command or after it."""
+    before = click.get_current_context().parent
+    return _keys(Choice(file or (None if before is None else before.params.get("file"))))
 
 
 def _keys(choice: Choice) -> "KeyFile":

@@ -13,6 +13,7 @@ from atlas.errors import DataError
 from atlas.market.timeframes import TIMEFRAMES, period
 from atlas.money.book import Position
 from db.models import CandleRow, EventRow, FillRow, FundingRow, LedgerRow, OrderRow, PositionRow, TriggerRow
+from db.terms import terms
 
 BEFORE, AFTER, END = 10, 36, 10
 """Bars shown up to the setup bar, from the entry bar on, and of the end of what lasted longer."""
@@ -74,7 +75,7 @@ def read(connection: Connection, account: str, id_: str) -> Records:
         setups=_setups(connection, account, triggered, seq),
         judged=_event(connection, account, f"judged:{id_}")[1],
         rejected=_event(connection, account, f"rejected:{id_}")[1],
-        terms=_terms(connection, account, seq),
+        terms=terms(connection, account, seq),
         position=held,
         contradicted=position is not None and position.contradicted,
         orders=orders,
@@ -118,17 +119,6 @@ def _setups(connection: Connection, account: str, triggered: EntryTriggered, bef
         if seq < before and any(each.id == setup.id for each in event.setups):
             return event  # type: ignore[no-any-return]  # `decode` gives any message
     return None
-
-
-def _terms(connection: Connection, account: str, before: int) -> TermsSet | None:
-    query = (
-        select(EventRow.payload)
-        .where(EventRow.account == account, EventRow.kind == TermsSet.__name__, EventRow.seq < before)
-        .order_by(EventRow.seq.desc())
-        .limit(1)
-    )
-    payload = connection.execute(query).scalar_one_or_none()
-    return None if payload is None else decode(payload)
 
 
 # ── bars ────────────────────────────────────────────────────────────────────────────────────────────────────────────

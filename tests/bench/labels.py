@@ -7,10 +7,9 @@ with their best round, half of the rounds before the arrays and half after them:
 """
 
 import argparse
-import json
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -18,7 +17,6 @@ from statistics import median
 from typing import Final
 
 import numpy as np
-from msgspec import Struct
 from numpy.typing import NDArray
 
 from atlas.market.bar import Bar
@@ -26,6 +24,7 @@ from atlas.rules import StratRules
 from atlas.strat.series import Series
 from atlas.strat.vectors import BarLabels, label_all, types_of
 from atlas.strat.vectors_setups import SetupArrays, setups_of
+from tests.bench.figure import Figure, tell
 
 ARRAY_LIMITS: Final = {"types": 1.2, "labels": 8.0, "setups": 60.0}
 """At most so many times numpy.copyto."""
@@ -36,13 +35,17 @@ BAR_LIMITS: Final = {"bar_without_setup": 2.0, "bar_with_setups": 15.0}
 Prices = NDArray[np.int64]
 
 
-class Figure(Struct, frozen=True):
-    """One figure and what it may be at most; a ratio to numpy.copyto, or microseconds a bar."""
-
-    what: str
-    figure: float
-    limit: float
-    unit: str
+def figures(bars: int = 10_000_000, rounds: int = 5, seed: int = 7) -> Iterator[Figure]:
+    """Yield everything that is measured; `bars` go over arrays, of a random walk by `seed`."""
+    first = bar_by_bar(rounds)
+    copied, ratios = over_arrays(walk(bars, seed), rounds)
+    again = bar_by_bar(rounds)
+    yield Figure("labels", f"numpy.copyto of high and low, {bars:,} bars", copied, "ns a bar")
+    for what, found in ratios.items():
+        yield Figure("labels", f"{what} over arrays", found, "x copyto", most=ARRAY_LIMITS[what])
+    for what, most in BAR_LIMITS.items():
+        yield Figure("labels", what.replace("_", " "), min(first[what], again[what]), "us a bar", most=most)
+    yield Figure("labels", "peak memory", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "MB")
 
 
 def main() -> None:
@@ -53,21 +56,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--json", action="store_true")
     wanted = parser.parse_args()
-    first = bar_by_bar(wanted.rounds)
-    copied, ratios = over_arrays(walk(wanted.bars, wanted.seed), wanted.rounds)
-    again = bar_by_bar(wanted.rounds)
-    figures = [Figure(what, ratio, ARRAY_LIMITS[what], "x copyto") for what, ratio in ratios.items()]
-    figures += [Figure(what, min(first[what], again[what]), most, "us a bar") for what, most in BAR_LIMITS.items()]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    if wanted.json:
-        told = {one.what: {"figure": round(one.figure, 3), "limit": one.limit, "unit": one.unit} for one in figures}
-        print(json.dumps({"bars": wanted.bars, "copyto_ns": round(copied, 3), "peak_mb": round(peak), **told}))
-    else:
-        print(f"{wanted.bars:,} bars; numpy.copyto of highs and lows {copied:.2f} ns a bar; peak memory {peak:.0f} MB")
-        for one in figures:
-            verdict = "" if one.figure <= one.limit else "  TOO SLOW"
-            print(f"{one.what:18} {one.figure:7.2f} {one.unit} (at most {one.limit:g}){verdict}")
-    raise SystemExit(any(one.figure > one.limit for one in figures))
+    raise SystemExit(not tell(figures(wanted.bars, wanted.rounds, wanted.seed), wanted.json))
 
 
 def walk(bars: int, seed: int) -> tuple[Prices, Prices, Prices, Prices]:

@@ -1,17 +1,18 @@
-"""Everything that is measured, in one run and one table. Run by `scripts/bench`.
+"""Everything that is measured of the engines, in one run and one table. Run by `scripts/bench`.
 
-The labels are left to `scripts/bench labels`, whose ten million bars are another minute and another form of ratio.
+The panel is left to `scripts/bench panel`, which fills a database first; `scripts/bench agree` measures nothing.
 """
 
 import argparse
 from collections.abc import Iterator
 
-from tests.bench import past, peers, sweep, ticks
+from tests.bench import labels, past, peers, sweep, ticks
 from tests.bench.figure import Figure, tell
 
 
 def figures() -> Iterator[Figure]:
     """Yield the figures of every part."""
+    yield from labels.figures()
     yield from ticks.figures()
     yield from past.figures()
     yield from peers.figures()

@@ -55,3 +55,15 @@ def test_a_token_is_shown_once_listed_by_name_and_taken_back(keys: KeyFile) -> N
     assert atlas_web("token").output == ""
     assert keys.read().reader(token) is None
     assert isinstance(atlas_web("token --remove").exception, UsageError)
+
+
+def test_the_settings_may_be_named_before_the_word_or_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    orders = ("--config named.toml set-password --stdin", "set-password --stdin --config named.toml")
+    for number, words in enumerate(orders):
+        file = tmp_path / f"{number}.json"
+        (tmp_path / "named.toml").write_text(f'[web]\nkeys = "{file}"\n')
+        assert atlas_web(words, f"{PASSWORD}\n").exit_code == 0
+        assert KeyFile(file).read().opens(PASSWORD)

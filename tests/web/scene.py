@@ -34,6 +34,7 @@ from atlas.strat.setup import ContinuityReading, Setup, Side
 from db.batch import batch_of
 from db.engine import connect
 from db.models import AccountRow, DaemonRow, HealthRow
+from db.repositories import commands
 from db.writer import Extras, Writer
 from web import PanelConfig, create_app
 from web.keys import Keys
@@ -210,6 +211,29 @@ class Daemon:
                         last_progress=progress, last_error="it broke" if state != "running" else None,
                     )
                 )  # fmt: skip
+
+
+class Obedient:
+    """Answers each command of the account as a daemon does."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon, self._over = daemon, threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._over.wait(0.02):
+            with self._daemon.engine.begin() as connection:
+                for command in commands.take(connection, self._daemon.account):
+                    failed = command.args.get("reason") == "fail"
+                    commands.answer(
+                        connection, command.id, "failed" if failed else "done", f"{command.kind}: obeyed as asked"
+                    )
+
+    def stop(self) -> None:
+        """Obey no more."""
+        self._over.set()
+        self._thread.join(timeout=60)
 
 
 def busy_day(daemon: Daemon) -> None:

@@ -54,7 +54,7 @@ def test_schemathesis_finds_nothing(panel: Flask, name: str) -> None:
     for mode in GenerationMode:
 
         @FEW
-        @given(case=asked.as_strategy(generation_mode=mode))
+        @given(case=asked.as_strategy(generation_mode=mode, headers=READER))
         def holds(case: schemathesis.Case) -> None:
             case.call_and_validate(headers=READER, excluded_checks=[positive_data_acceptance])
 

@@ -1,7 +1,6 @@
 """Commands by the panel: confirmed, obeyed by whoever takes them, refused without a daemon, kept with who asked."""
 
 import re
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,29 +11,7 @@ from sqlalchemy import select
 from db import asking
 from db.models import CommandRow
 from db.repositories import commands
-from tests.web.scene import NOW, Daemon, csrf_of, position
-
-
-class Obedient:
-    """Answers each command of the account as a daemon does."""
-
-    def __init__(self, daemon: Daemon) -> None:
-        self._daemon, self._over = daemon, threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        while not self._over.wait(0.02):
-            with self._daemon.engine.begin() as connection:
-                for command in commands.take(connection, self._daemon.account):
-                    failed = command.args.get("reason") == "fail"
-                    commands.answer(
-                        connection, command.id, "failed" if failed else "done", f"{command.kind}: obeyed as asked"
-                    )
-
-    def stop(self) -> None:
-        self._over.set()
-        self._thread.join(timeout=60)
+from tests.web.scene import NOW, Daemon, Obedient, csrf_of, position
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from flask.testing import FlaskClient
@@ -120,6 +121,9 @@ def test_every_trade_is_worth_the_same_everywhere(
         money = tell(read(connection, ACCOUNT, position.id)).trade.money  # type: ignore[union-attr]  # it is a trade
         assert (money.net, money.fees, money.funding) == (position.net, position.fees, position.funding)
         assert money.booked == money.net
+    for position in closed[-3:]:
+        money = section(client, f"trade/{quote(position.id, safe='')}")["trade"]["money"]
+        assert cents(money["net"]) == nets[position.id]
     page = client.get("/trades").text.replace("−", "-")
     for net in nets.values():
         assert f"${D(net).copy_abs():,.2f}" in page
@@ -129,6 +133,12 @@ def test_the_sums_are_the_same_everywhere(connection: Connection, client: FlaskC
     net = cents(whole.metrics.net_profit)
     assert cents(whole.summary.net) == net
     assert section(client, "trades")["totals"]["net"] == net
+    shown = section(client, "performance")
+    metrics = shown["metrics"]
+    assert cents(metrics["net_profit"]) == net
+    assert (D(metrics["fees"]), D(metrics["funding"])) == (whole.metrics.fees, whole.metrics.funding)
+    for groups in (*shown["by"].values(), shown["days"], shown["weeks"], shown["months"]):
+        assert cents(sum(D(group["net"]) for group in groups)) == net
     for query in (
         "SELECT sum(net) AS net FROM v_daily",
         "SELECT sum(net_profit) AS net FROM v_performance_by_setup",
@@ -155,6 +165,7 @@ def test_the_account_is_worth_the_same_everywhere(
     assert account["equity"] == equity
     assert cents(one(connection, "SELECT equity FROM v_equity WHERE running").equity) == equity
     assert cents(whole.equity[-1].equity) == equity
+    assert section(client, "performance")["equity"][-1]["equity"] == equity
     assert cents(one(connection, "SELECT equity FROM v_daily ORDER BY day DESC LIMIT 1").equity) == equity
     assert account["cash"] == cents(whole.summary.cash) == cents(ledger(connection, ACCOUNT).balances["cash"])
     last = "SELECT balance FROM v_ledger WHERE book = '{}' ORDER BY seq DESC LIMIT 1"
@@ -189,7 +200,9 @@ def test_the_digest_of_a_day_is_the_day_of_the_views_and_the_notice(
         assert (cents(fields["net"]), cents(fields["equity"])) == (cents(day.net), cents(day.equity))
 
 
-def test_the_funnel_is_the_same_everywhere(connection: Connection, whole: Report) -> None:
+def test_the_funnel_is_the_same_everywhere(
+    connection: Connection, client: FlaskClient, whole: Report
+) -> None:
     view = one(
         connection, "SELECT sum(triggers) AS triggers, sum(trades) AS trades, sum(rejected) AS rejected FROM v_funnel"
     )
@@ -199,3 +212,5 @@ def test_the_funnel_is_the_same_everywhere(connection: Connection, whole: Report
         sum(sum(row.rejections.values()) for row in whole.funnel),
     )
     assert view.triggers == view.trades + view.rejected == whole.summary.triggers
+    totals = section(client, "signals")["totals"]
+    assert (totals["triggers"], totals["trades"], totals["rejected"]) == (view.triggers, view.trades, view.rejected)

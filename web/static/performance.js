@@ -4,6 +4,7 @@
 
 (() => {
   const HEIGHTS = { equity: 200, drawdown: 100 };
+  const DAY = 86400;
   let plots = [];
   let drawn = "";
   let asking = false;
@@ -18,14 +19,19 @@
       height: HEIGHTS[name],
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "UTC"),
       cursor: { sync: { key: "equity" }, drag: { x: false, y: false } },
-      legend: { live: true },
+      padding: [10, 14, 0, 0],
       scales: { x: { time: true } },
       series: [
         { label: "Day", value: "{YYYY}-{MM}-{DD}" },
         { label, stroke, fill, width: 1.6, points: { show: false }, value: (plot, value) => (value === null ? "–" : name === "equity" ? dollars.format(value) : `${value.toFixed(2)} %`) },
       ],
       axes: [
-        { ...axis, show: name === "drawdown", values: [[86400 * 365, "{YYYY}"], [86400 * 28, "{MMM} {YYYY}"], [86400, "{D} {MMM}"], [3600, "{D} {MMM}"], [1, "{D} {MMM}"]].map(([step, text]) => [step, text, null, null, null, null, null, null, 1]) },
+        {
+          ...axis,
+          show: name === "drawdown",
+          incrs: [1, 2, 7, 14, 30, 61, 91, 182, 365, 730].map((days) => days * DAY),
+          values: (plot, values, place, space, step) => values.map((at) => uPlot.fmtDate(step < 30 * DAY ? "{D} {MMM}" : "{MMM} {YYYY}")(new Date((at + DAY / 2) * 1000))),
+        },
         { ...axis, size: 66, values: (plot, values) => values.map((value) => (name === "equity" ? dollars.format(value) : `${value} %`)) },
       ],
     };

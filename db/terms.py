@@ -1,0 +1,25 @@
+"""The terms an account went by: rules and products, as its daemon told them."""
+
+from sqlalchemy import Connection, select
+
+from actors.messages import TermsSet, decode
+from atlas.rules import AccountRules
+from db.models import EventRow
+
+
+def terms(connection: Connection, account: str, before: int | None = None) -> TermsSet | None:
+    """Return the last terms told, of those told before the event of this number if one is given; None: none were."""
+    query = select(EventRow.payload).where(EventRow.account == account, EventRow.kind == TermsSet.__name__)
+    if before is not None:
+        query = query.where(EventRow.seq < before)
+    payload = connection.execute(query.order_by(EventRow.seq.desc()).limit(1)).scalar_one_or_none()
+    if payload is None:
+        return None
+    told: TermsSet = decode(payload)
+    return told
+
+
+def timezone(connection: Connection, account: str) -> str:
+    """Return the zone of the account's days, as its daemon was set when it began last."""
+    told = terms(connection, account)
+    return (told.rules.account if told is not None else AccountRules()).timezone
