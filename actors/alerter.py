@@ -46,7 +46,9 @@ class Tick(msgspec.Struct, frozen=True):
 
 
 class Look(msgspec.Struct, frozen=True):
-    """The alerter's own timer: look again, once."""
+    """The alerter's own timer: look again, once. `soon`: the rest of a long outbox is waiting."""
+
+    soon: bool = True
 
 
 class AlertRules(msgspec.Struct, frozen=True):
@@ -90,13 +92,17 @@ class Unrecorded(msgspec.Struct, frozen=True):
 
 
 class AlerterState(msgspec.Struct):
-    """What survives a crash: whether the channel is gone for good, the pause after failures, what is to be recorded."""
+    """What survives a crash: whether the channel is gone for good, the pause after failures, what is to be recorded.
+
+    `looking`: a look at the rest of a long outbox is armed.
+    """
 
     tick: int = 0
     channel_gone: str | None = None
     failures: int = 0
     paused_until: datetime | None = None
     unrecorded: list[Unrecorded] = msgspec.field(default_factory=list)
+    looking: bool = False
 
 
 class Alerter(Behaviour[AlerterState]):
@@ -130,6 +136,7 @@ class Alerter(Behaviour[AlerterState]):
 
     def resume(self, now: datetime) -> Iterable[Effect]:
         """Begin a new row of ticks: the message that crashed may be a tick, and become a dead letter."""
+        self.state.looking = False
         return [self._next_tick(TICK)]
 
     def receive(self, now: datetime, message: Any) -> Iterable[Effect]:
@@ -140,14 +147,20 @@ class Alerter(Behaviour[AlerterState]):
         if not isinstance(message, Tick | Look | OutboxReady):
             logger.warning("the alerter does not know %s", type(message).__name__)
             return effects
+        if isinstance(message, OutboxReady) and self.state.looking:
+            # The look that is armed sees it too. Else, on a busy machine, pulses would wait behind looks without end.
+            return effects
+        if isinstance(message, Look) and message.soon:
+            self.state.looking = False
         try:
             again = self._deliver(now)
             self._report(now)
         except DatabaseError as error:
             logger.warning("the outbox cannot be reached, trying again: %s", error)
             return effects
-        if again is not None:
-            effects.append(AfterWall(again, Look()))
+        if again is not None and not (again == SOON and self.state.looking):
+            self.state.looking |= again == SOON
+            effects.append(AfterWall(again, Look(soon=again == SOON)))
         return effects
 
     def stop(self) -> None:

@@ -138,6 +138,19 @@ def test_a_burst_is_delivered_in_parts_so_that_pulses_are_answered_between(
     assert len(discord.messages) == 7
 
 
+def test_what_comes_while_the_rest_is_looked_at_soon_asks_for_no_look_of_its_own(
+    desk: Desk, discord: DiscordServer
+) -> None:
+    """A busy machine commits faster than it delivers: pulses are answered behind what waits."""
+    desk.tell(*(alert(str(number), critical=True) for number in range(12)))
+    assert [timer.message for timer in desk.look()] == [Look()]
+    delivered = len(discord.messages)
+    assert [desk.look() for _ in range(20)] == [[]] * 20
+    assert len(discord.messages) == delivered == 5
+    assert [timer.message for timer in desk.handle(Look(), after=3)] == [Look()]
+    assert len(discord.messages) == 10
+
+
 def test_one_row_of_ticks_goes_on_for_ever_and_a_crash_adds_none(desk: Desk) -> None:
     (first,) = desk.alerter.start(NOW)
     assert isinstance(first, AfterWall)

@@ -60,9 +60,9 @@ class Service:
         self.server.daemon_threads = True
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True)
 
-    @property
-    def url(self) -> str:
-        return f"json://127.0.0.1:{self.server.server_address[1]}/{SECRET}"
+    def url(self, name: str = "") -> str:
+        """The channel's URL; apprise's own patience of four seconds is less than a busy machine needs."""
+        return f"json://127.0.0.1:{self.server.server_address[1]}/{SECRET}{name}?rto=60&cto=60"
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ class Desk:
 
 def test_every_notice_reaches_a_channel_once_with_its_words_and_picture(daemon: Daemon, service: Service) -> None:
     tell_bars(daemon)
-    desk = Desk(daemon, service.url)
+    desk = Desk(daemon, service.url())
     daemon.write(alert("1"))
     daemon.open(position())
     desk.look()
@@ -119,7 +119,7 @@ def test_every_notice_reaches_a_channel_once_with_its_words_and_picture(daemon: 
 def test_a_channel_that_is_down_is_tried_again_and_neither_it_nor_discord_waits_for_the_other(
     daemon: Daemon, service: Service
 ) -> None:
-    desk, service.down = Desk(daemon, service.url), True
+    desk, service.down = Desk(daemon, service.url()), True
     daemon.write(alert("1"))
     desk.look()
     assert desk.statuses() == ["pending"]
@@ -138,7 +138,7 @@ def test_two_channels_are_told_each_and_of_nothing_that_is_long_past(daemon: Dae
     with daemon.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE outbox SET created_at = created_at - interval '1 hour'")
     daemon.write(alert("new"))
-    desks = [Desk(daemon, f"{service.url}{number}") for number in range(2)]
+    desks = [Desk(daemon, service.url(str(number))) for number in range(2)]
     for desk in desks:
         desk.look()
         assert desk.statuses() == ["sent"]
@@ -152,7 +152,7 @@ def test_a_message_is_told_in_plain_words() -> None:
 def test_the_url_of_a_channel_is_in_no_outcome_log_repr_or_error(
     service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
-    channel = AppriseChannel(service.url)
+    channel = AppriseChannel(service.url())
     with caplog.at_level(logging.DEBUG):
         taken = channel.post(NOW, MESSAGE)
         service.down = True
@@ -167,7 +167,7 @@ def test_the_url_of_a_channel_is_in_no_outcome_log_repr_or_error(
 
 
 def test_urls_stand_between_spaces_or_lines_and_count_once(service: Service) -> None:
-    assert len(channels_of(f"{service.url} {service.url}2\n{service.url}")) == 2
+    assert len(channels_of(f"{service.url()} {service.url('2')}\n{service.url()}")) == 2
     assert channels_of("") == []
 
 

@@ -7,10 +7,10 @@ from html import escape
 
 from atlas.cli.output import money
 
-WIDTH, HEIGHT = 960, 260
-LEFT, RIGHT, TOP, BOTTOM = 78, 12, 10, 24
+WIDTH, HEIGHT = 640, 220
+LEFT, RIGHT, TOP, BOTTOM = 64, 12, 10, 24
 LINES = 4
-BAR, GAP, NAME = 14, 6, 120
+BAR, GAP, NAME = 14, 6, 130
 
 
 def curve(points: Sequence[tuple[date, Decimal]]) -> str:

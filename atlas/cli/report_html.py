@@ -26,7 +26,7 @@ body { margin: 0 auto; max-width: 72rem; padding: 1.25rem; background: var(--bac
   font: 15px/1.5 system-ui, sans-serif; }
 h1 { font-size: 1.4rem; margin: 0; } h2 { font-size: 1.05rem; margin: 2rem 0 .5rem; }
 p { margin: .2rem 0; color: var(--soft); }
-.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .6rem; margin: 1rem 0; }
+.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(8rem, 1fr)); gap: .6rem; margin: 1rem 0; }
 .cards div { background: var(--card); border-radius: .5rem; padding: .6rem .8rem; }
 .cards dt { color: var(--soft); font-size: .8rem; } .cards dd { margin: 0; font-size: 1.2rem; }
 dd, td { font-variant-numeric: tabular-nums; }
@@ -35,7 +35,8 @@ th { text-align: left; font-weight: 600; color: var(--soft); } th, td { padding:
   border-bottom: 1px solid var(--line); white-space: nowrap; } .right { text-align: right; }
 .gain { color: var(--gain); } .loss { color: var(--loss); }
 pre { background: var(--card); border-radius: .5rem; padding: .8rem; overflow-x: auto; font-size: .82rem; }
-svg { display: block; width: 100%; height: auto; } svg text { fill: var(--soft); font-size: 11px; }
+svg { display: block; width: 100%; min-width: 22rem; max-width: 54rem; height: auto; }
+svg text { fill: var(--soft); font-size: 13px; }
 .grid { stroke: var(--line); } .up { fill: var(--gain); } .down { fill: var(--loss); }
 .equity { fill: none; stroke: var(--mark); stroke-width: 2; } .under { fill: var(--loss); opacity: .25; }
 """
@@ -53,12 +54,12 @@ def document(found: "Report", sections: Sequence[str], at: datetime) -> str:
         f"<p>From {first} to {last}, made {clock(at)}. All times are UTC, money is USD.</p>",
         _cards(found.metrics),
         "<h2>Equity at the days’ ends</h2>",
-        curve([(each.day, each.equity) for each in found.equity]),
+        _wide(curve([(each.day, each.equity) for each in found.equity])),
     ]
     for dimension in sections:
         groups = found.by[dimension]
         name = "product" if dimension == "symbol" else dimension
-        parts += [f"<h2>By {name}</h2>", bars([(group, each.net_profit) for group, each in groups.items()])]
+        parts += [f"<h2>By {name}</h2>", _wide(bars([(group, each.net_profit) for group, each in groups.items()]))]
         parts.append(_groups(name, groups))
     parts += ["<h2>Triggers</h2>", _funnel(found.funnel), "<h2>Trades</h2>", _trades(found.trades)]
     parts += ["<h2>Every metric</h2>", "<pre>" + escape("\n".join(metric_lines(found.metrics))) + "</pre>"]
@@ -129,7 +130,12 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[Cell]], left: int) -> s
         f"<tr>{''.join(_cell(value, _side(place, left)) for place, value in enumerate(row))}</tr>" for row in rows
     )
     body = body or f'<tr><td colspan="{len(heads)}">none in this period</td></tr>'
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    return _wide(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
+
+
+def _wide(content: str) -> str:
+    """What may be wider than a phone scrolls by itself, by keyboard too."""
+    return f'<div class="wide" tabindex="0">{content}</div>'
 
 
 def _side(place: int, left: int) -> str:

@@ -49,7 +49,8 @@ class ChannelOutbox(Outbox):
         newest = select(func.max(DeliveryRow.outbox_id)).join(OutboxRow).where(mine, here)
         before = select(func.max(OutboxRow.id)).where(mine, OutboxRow.created_at < now - SINCE)
         last = func.coalesce(newest.scalar_subquery(), before.scalar_subquery(), 0)
-        new = select(OutboxRow.id, literal(self._channel), func.now()).where(mine, OutboxRow.id > last)
+        due = literal(now, DeliveryRow.next_try_at.type)
+        new = select(OutboxRow.id, literal(self._channel), due).where(mine, OutboxRow.id > last)
         with session(self._engine) as connection:
             connection.execute(insert(DeliveryRow).from_select(["outbox_id", "channel", "next_try_at"], new))
 

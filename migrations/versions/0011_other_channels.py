@@ -29,9 +29,7 @@ def upgrade() -> None:
         sa.Column("last_error", sa.Text(), nullable=True),
         sa.CheckConstraint("status IN ('pending', 'sent', 'dropped')", name=op.f("ck_deliveries_status")),
         sa.CheckConstraint("(status = 'sent') = (sent_at IS NOT NULL)", name=op.f("ck_deliveries_sent_when_sent")),
-        sa.ForeignKeyConstraint(
-            ["outbox_id"], ["outbox.id"], name=op.f("fk_deliveries_outbox_id_outbox"), ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["outbox_id"], ["outbox.id"], name=op.f("fk_deliveries_outbox_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("channel", "outbox_id", name=op.f("pk_deliveries")),
     )
     op.create_index(

@@ -109,7 +109,7 @@ def test_a_curve_needs_two_days_and_stays_within_its_picture() -> None:
     drawn = curve([(date(2026, 7, 1), D(10)), (date(2026, 7, 3), D(10)), (date(2026, 7, 9), D(-4))])
     (line,) = re.findall(r'<polyline class="equity" points="([^"]+)"', drawn)
     points = [tuple(map(float, point.split(","))) for point in line.split()]
-    assert all(78 <= x <= 948 and 10 <= y <= 236 for x, y in points)
+    assert all(64 <= x <= 628 and 10 <= y <= 196 for x, y in points)
     assert points[0][1] == points[1][1] < points[2][1]
     assert points[1][0] - points[0][0] == pytest.approx((points[2][0] - points[0][0]) / 4)
 

@@ -51,7 +51,8 @@ def test_schemathesis_finds_nothing(panel: Flask, name: str) -> None:
     if not [*asked.query, *asked.path_parameters]:
         asked.Case().call_and_validate(headers=READER)
         return
-    for mode in GenerationMode:
+    # What stands in a path is a text: none violates that.
+    for mode in GenerationMode if [*asked.query] else [GenerationMode.POSITIVE]:
 
         @FEW
         @given(case=asked.as_strategy(generation_mode=mode, headers=READER))

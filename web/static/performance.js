@@ -19,7 +19,7 @@
       height: HEIGHTS[name],
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "UTC"),
       cursor: { sync: { key: "equity" }, drag: { x: false, y: false } },
-      padding: [10, 14, 0, 0],
+      padding: [10, 24, 0, 0],
       scales: { x: { time: true } },
       series: [
         { label: "Day", value: "{YYYY}-{MM}-{DD}" },
