@@ -129,7 +129,7 @@ class DiscordSettings(_Section):
 
 
 class ChannelSettings(_Section):
-    """Other channels than Discord: URLs of the library apprise (needs the extra `channels`), between spaces or lines."""
+    """Other channels than Discord: URLs of the library apprise (extra `channels`), between spaces or lines."""
 
     urls: SecretStr = SecretStr("")
 
@@ -502,8 +502,8 @@ def _check_shard(shard: ShardSettings, exchange: ExchangeSettings) -> None:
         )
     if strange := [product for product in shard.prefer if product not in exchange.products]:
         raise ConfigurationError(
-            f"`shard.prefer`: {', '.join(strange)} is not among exchange.products {list(exchange.products)}: list there "
-            "all the products of the group"
+            f"`shard.prefer`: {', '.join(strange)} is not among exchange.products {list(exchange.products)}: list "
+            "all the products of the group there"
         )
 
 

@@ -1,7 +1,7 @@
 """The log: lines for people, or JSON for a machine, of the same records.
 
-A record's `extra` (actor, trade, setup, symbol, gate) stands beside the text in JSON, so that `jq 'select(.trade == …)'`
-finds the story of a trade; the lines are for reading and leave it out.
+A record's `extra` (actor, trade, setup, symbol, gate) stands beside the text in JSON, so that
+`jq 'select(.trade == …)'` finds the story of a trade; the lines are for reading and leave it out.
 """
 
 import logging

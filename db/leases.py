@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 
 import msgspec
-from sqlalchemy import URL, Connection, ColumnElement, and_, create_engine, func, or_, select, text, update
+from sqlalchemy import URL, ColumnElement, Connection, and_, create_engine, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
@@ -96,7 +96,7 @@ class Leases:
             ClaimRow.group == self.group, ClaimRow.symbol.in_(symbols), ClaimRow.until > now
         )
         with reported(self._url):
-            return {setup: until for setup, until in self._living().execute(query)}
+            return dict(self._living().execute(query).tuples().all())
 
     def release(self) -> None:
         """Give everything up. A database that is away is no error: the locks go with their connection."""

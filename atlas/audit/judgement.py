@@ -1,7 +1,7 @@
 """The gates once more: what each trigger had to come to, by what was known at that moment.
 
-Prices, the ratio of two products and the lease are facts of the moment. Positions, pending entries, halts and the account
-are what the events before it came to; equity follows from them and the prices.
+Prices, the ratio of two products and the lease are facts of the moment. Positions, pending entries, halts and the
+account are what the events before it came to; equity follows from them and the prices.
 """
 
 from datetime import datetime
@@ -36,7 +36,7 @@ class Trigger(msgspec.Struct, frozen=True):
 
 
 class Moment(msgspec.Struct, frozen=True):
-    """What was known when a trigger went through the gates, and what they told; `marks` are last prices of what was open.
+    """What was known when a trigger went through the gates, and what they told; `marks`: last prices of what is open.
 
     `checks` is empty where a version wrote it that did not tell them.
     """

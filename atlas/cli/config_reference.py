@@ -13,10 +13,10 @@ _HEAD = """# Configuration
 Every setting, with its default. Made by `atlas config reference`; a test holds it against the settings.
 
 ATLAS reads the first of `./atlas.toml`, `~/.config/atlas/atlas.toml` and `/etc/atlas/atlas.toml`, or the file that
-`--config` or `ATLAS_CONFIG` names; then systemd's credentials; then the environment: `ATLAS_` and the names in capitals,
-section and key joined by two underscores (`ATLAS_SIZING__MAX_OPEN_POSITIONS=3`; a list is words between commas). Later
-wins, and the command line wins over all. `atlas config show` tells what is in force, `--changed` what differs from here.
-An unknown key or a wrong value is an error (exit code 78) that names it and what would be right.
+`--config` or `ATLAS_CONFIG` names; then systemd's credentials; then the environment: `ATLAS_` and the names in
+capitals, section and key joined by two underscores (`ATLAS_SIZING__MAX_OPEN_POSITIONS=3`; a list is words between
+commas). Later wins, and the command line wins over all. `atlas config show` tells what is in force, `--changed` what
+differs from here. An unknown key or a wrong value is an error (exit code 78) that names it and what would be right.
 """
 _SECRET = "(secret)"
 
