@@ -34,10 +34,11 @@ AREAS = {
         left_out={},
         own={
             "atlas/money/book.py": _named("tests/money", "book ledger profit"),
+            "atlas/money/closed.py": ("tests/money/test_profit.py", "tests/test_performance.py"),
             "atlas/money/entry.py": _sources("tests/test_risk*.py"),
             "atlas/risk.py": _sources("tests/test_risk*.py"),
         },
-        tests=_sources("tests/money/test_*.py", "tests/test_risk*.py"),
+        tests=_sources("tests/money/test_*.py", "tests/test_risk*.py", "tests/test_performance.py"),
     ),
     "strat": Area(
         sources=_sources("atlas/strat/*.py"),

@@ -14,7 +14,7 @@ def turns(source: str) -> tuple[set[str], set[str]]:
 
 def test_the_files_named_for_a_source_come_first_else_the_one_of_its_name() -> None:
     assert turns("bar_types")[0] == {"bar_types"}
-    assert turns("setups")[0] == {"setup_table", "setups"}
+    assert turns("setups")[0] == {"setup_table", "setups", "research_settings"}
 
 
 def test_what_imports_the_source_only_by_others_comes_after() -> None:
