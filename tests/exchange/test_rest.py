@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from typing import Any
 
@@ -134,6 +134,17 @@ def test_no_cached_answers_are_asked_for_and_the_sdk_writes_nothing(capfd: pytes
             "cache-control"
         ] == "no-cache"
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("zone", [UTC, timezone(timedelta(hours=2))])
+def test_lesson_116_a_request_names_one_product_in_its_path_and_times_in_whole_seconds(zone: tzinfo) -> None:
+    start, end = datetime.fromtimestamp(1931400000, zone), datetime.fromtimestamp(1931403600, zone)
+    with answering(then=of_json({"candles": []})) as server, client(server.url) as rest:
+        rest.candles(BTC, "1m", start, end)
+    asked = server.requests[-1]
+    assert asked.path == f"/api/v3/brokerage/market/products/{BTC}/candles"
+    assert (asked.query["start"], asked.query["end"]) == (["1931400000"], ["1931403600"])
+    assert "product_ids" not in asked.query
 
 
 # ── what does not ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,12 +1,15 @@
 """Profit and loss of a position."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from decimal import Decimal as D
 
 import pytest
 
+from atlas.errors import InternalError
 from atlas.market.products import built_in
 from atlas.money.book import Position
+from atlas.money.closed import closed_at
 from atlas.money.profit import (
     best_profit,
     loss_at,
@@ -59,6 +62,13 @@ def test_a_position_risks_the_loss_to_the_stop_in_force(position: Build) -> None
 def test_a_stop_beyond_break_even_risks_nothing(position: Build) -> None:
     assert risk_of(position(stop=D(68200))) == 0
     assert loss_at("short", D(68000), D(67900), D(10), D("0.01")) == 0
+
+
+@pytest.mark.parametrize(("exit_time", "left"), [(None, 10), (None, 0), (datetime(2026, 3, 4, tzinfo=UTC), 5)])
+def test_metrics_are_over_closed_positions_only(position: Build, exit_time: datetime | None, left: int) -> None:
+    held = position(exit_time=exit_time, contracts=D(left))
+    with pytest.raises(InternalError, match="still open"):
+        closed_at(held)
 
 
 def test_r_is_net_over_the_first_risk_of_all_contracts_opened(position: Build) -> None:

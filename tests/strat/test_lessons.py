@@ -1,4 +1,4 @@
-"""Lessons 1–100 of docs/lessons.md: the list and the tests agree, and tests about closed bars.
+"""Lessons 1–118 of docs/lessons.md: the list and the tests agree, and tests about closed bars.
 
 Lessons about one rule stand beside the tests of that rule; those about a live market or a restart in tests/actors.
 """
@@ -16,7 +16,7 @@ from atlas.rules import StratRules
 from atlas.strat.series import Series
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-LAST = 100
+LAST = 118
 RULES = StratRules()
 NUMBERED = re.compile(r"test_lessons?_((?:\d+_(?:and_)?)+)")
 
