@@ -1,13 +1,14 @@
 """Closed trades: which, in which order, and from where on."""
 
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, literal, or_, select
 
 from db.models import PositionRow
+from web.days import days
 from web.pages import Arguments
 from web.queries import Rows
 
@@ -101,17 +102,9 @@ def _filters(account: str, asked: Asked) -> list[ColumnElement[bool]]:
             found.append(column == wanted)
     if asked.result:
         found.append(PositionRow.net > 0 if asked.result == "won" else PositionRow.net < 0)
-    if asked.since:
-        found.append(PositionRow.exit_time >= _midnight(asked.since))
-    if asked.until:
-        found.append(PositionRow.exit_time < _midnight(asked.until) + timedelta(days=1))
-    return found
+    return [*found, *days(asked.since, asked.until).of(PositionRow.exit_time)]
 
 
 def _ordered(query: Select[Any], asked: Asked) -> Select[Any]:
     by = ORDERS[asked.sort]
     return query.order_by(by.desc() if asked.order == "desc" else by, PositionRow.id)
-
-
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time(), UTC)
