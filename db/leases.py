@@ -96,7 +96,7 @@ class Leases:
             ClaimRow.group == self.group, ClaimRow.symbol.in_(symbols), ClaimRow.until > now
         )
         with reported(self._url):
-            return dict(self._living().execute(query).tuples().all())
+            return {row.setup: row.until for row in self._living().execute(query)}
 
     def release(self) -> None:
         """Give everything up. A database that is away is no error: the locks go with their connection."""

@@ -54,8 +54,8 @@ class Desk:
         self.daemon.write(*alerts)
 
     def look(self, after: float = 0.0) -> list[AfterWall]:
-        """Let it look `after` seconds from now; return what it armed."""
-        return self.handle(OutboxReady(), after)
+        """Let it look `after` seconds from now: the look that is armed, or as told; return what it armed."""
+        return self.handle(Look(soon=True) if self.alerter.state.looking else OutboxReady(), after)
 
     def handle(self, message: Any, after: float = 0.0) -> list[AfterWall]:
         effects = list(self.alerter.receive(self.now() + timedelta(seconds=after), message))

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from actors.alerter import Alerter, AlerterState
+from actors.alerter import Alerter, AlerterState, Look
 from actors.alerter_apprise import AppriseChannel, channels_of, plain
 from actors.alerter_discord import Delivered, Failed
 from actors.messages import OutboxReady
@@ -94,7 +94,8 @@ class Desk:
     def look(self, after: float = 0.0) -> None:
         with self.daemon.engine.connect() as connection:
             now: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
-        list(self.alerter.receive(now + timedelta(seconds=after), OutboxReady()))
+        message = Look(soon=True) if self.alerter.state.looking else OutboxReady()
+        list(self.alerter.receive(now + timedelta(seconds=after), message))
 
     def statuses(self) -> list[str]:
         query = select(DeliveryRow.status).where(DeliveryRow.channel == self.channel.name)

@@ -65,7 +65,7 @@ def restart(engine: Engine, writer: Writer) -> Restart:
         kit = Kit(Scene.roles(scene.rules, states=begins.states), route, outside=["history", "rest_prices"],
                   market_time=begins.market_time)  # fmt: skip
         kit.core.number = begins.number
-        return Continued(scene.rules, kit, 1000)
+        return Continued(scene.rules, kit, scene._trade_id)
 
     return restart
 

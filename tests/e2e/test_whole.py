@@ -187,7 +187,8 @@ def test_the_recording_replayed_gives_the_same_events_to_the_byte(undisturbed: R
     done = undisturbed.place.atlas("replay", "--compare", "--json", "--config", undisturbed.config)
     assert done.returncode == 0, done.stderr
     compared = json.loads(done.stdout)["compared"]
-    assert compared["same"] == undisturbed.rows("SELECT count(*) FROM events WHERE input IS NOT NULL")[0][0]
+    # What the start itself told, before the state that a replay begins from, has the first number.
+    assert compared["same"] == undisturbed.rows("SELECT count(*) FROM events WHERE input > 1")[0][0]
     assert compared["different"] == compared["missing"] == compared["only_in_replay"] == []
 
 
