@@ -145,9 +145,9 @@ def test_what_comes_while_the_rest_is_looked_at_soon_asks_for_no_look_of_its_own
     desk.tell(*(alert(str(number), critical=True) for number in range(12)))
     assert [timer.message for timer in desk.look()] == [Look()]
     delivered = len(discord.messages)
-    assert [desk.look() for _ in range(20)] == [[]] * 20
+    assert [desk.handle(OutboxReady()) for _ in range(20)] == [[]] * 20
     assert len(discord.messages) == delivered == 5
-    assert [timer.message for timer in desk.handle(Look(), after=3)] == [Look()]
+    assert [timer.message for timer in desk.look(after=3)] == [Look()]
     assert len(discord.messages) == 10
 
 
