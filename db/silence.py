@@ -20,8 +20,11 @@ class Impatient(psycopg.Connection[Any]):
     patience: float = 0.0
 
     def wait(self, gen: PQGen[RV], *args: Any, **options: Any) -> RV:
-        """Wait for an answer. Raises OperationalError, and closes the connection, if nothing comes for too long."""
-        if not self.patience:
+        """Wait for an answer. Raises OperationalError, and closes the connection, if nothing comes for too long.
+
+        Who gives a `timeout` of its own (`notifies`) waits for what may never come: that is no silence.
+        """
+        if not self.patience or options.get("timeout") is not None:
             return super().wait(gen, *args, **options)
         try:
             return super().wait(_hearing(gen, self.patience), INTERVAL)

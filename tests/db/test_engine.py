@@ -6,6 +6,7 @@ from sqlalchemy.exc import DBAPIError
 
 from atlas.errors import ConfigurationError, DatabaseError
 from db.engine import connect, name_of, normal, resolve_url, session, snapshot
+from db.silence import Impatient
 
 
 def test_atlas_database_url_goes_before_database_url() -> None:
@@ -68,3 +69,22 @@ def test_snapshot_sees_one_moment_and_writes_nothing(database_url: str) -> None:
     with pytest.raises(DatabaseError, match="read-only"), snapshot(engine) as reading:
         reading.execute(text("INSERT INTO written VALUES (2)"))
     engine.dispose()
+
+
+def test_waiting_for_a_notification_is_no_silence(database_url: str) -> None:
+    """A quiet market notifies of nothing for hours; the line is not given up for that."""
+    engine = connect(database_url)
+    taken = engine.raw_connection()
+    taken.detach()
+    connection = taken.dbapi_connection
+    assert isinstance(connection, Impatient)
+    try:
+        connection.rollback()
+        connection.autocommit = True
+        connection.patience = 0.2
+        connection.execute("LISTEN nothing_at_all")
+        assert list(connection.notifies(timeout=1.0)) == []
+        connection.execute("SELECT 1")
+    finally:
+        connection.close()
+        engine.dispose()
