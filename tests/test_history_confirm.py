@@ -17,7 +17,7 @@ from actors.history_missed import Downtime
 from actors.messages import ConfirmBars, ExchangeCandles, History, HistoryFailed, LoadHistory
 from actors.runtime.behaviour import AfterWall, Effect, Send
 from actors.scanner_confirm import LOOKED_AT
-from atlas.config import ExchangeSettings
+from atlas.config_sections import ExchangeSettings
 from atlas.errors import ExchangeError
 from atlas.exchange.rest import PAGE
 from atlas.market.bar import Bar

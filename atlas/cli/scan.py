@@ -19,7 +19,7 @@ from atlas.strat.setup import Side
 
 if TYPE_CHECKING:
     from actors.messages import History, SetupsReplaced
-    from atlas.config import ExchangeSettings
+    from atlas.config_sections import ExchangeSettings
     from atlas.exchange.rest import Rest
     from atlas.rules import Rules
     from atlas.strat.setup import Setup
