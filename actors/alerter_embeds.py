@@ -23,7 +23,7 @@ TITLE, DESCRIPTION, FIELDS, NAME, VALUE, FOOTER, TOTAL = 256, 4096, 25, 256, 102
 
 WARNINGS = (
     "feed_down", "halt", "daily_loss", "retired", "database_down", "drift", "audit", "backup_failed", "listing",
-    "expiry", "night_audit_failed", "database_revived",
+    "expiry", "night_audit_failed", "database_revived", "spool_set_aside",
 )  # fmt: skip
 GOOD_NEWS = ("feed_up", "resume", "recovered", "database_up")
 

@@ -117,8 +117,9 @@ class Journal(Behaviour[JournalState]):
 
     def start(self, now: datetime) -> Iterable[Effect]:
         """Drain first what an earlier process left in the spool; until then nothing goes past it."""
+        self._tell_aside(now)  # by the recovery before the start
         if self._store.spool_empty:
-            return []
+            return self._armed()
         self.state.away = "what an earlier run spooled is not written yet"
         # Nobody else has started yet: a halt would find no risk monitor. It is sent if the first attempt fails.
         return [AfterWall(FIRST_PAUSE, ReconnectDue())]
@@ -327,6 +328,7 @@ class Journal(Behaviour[JournalState]):
         except OSError as error:
             return [*self._disk_refuses(error), AfterWall(self.state.pause, ReconnectDue())]
         effects = _told(written.notices)
+        self._tell_aside(now)
         if not self._store.spool_empty:
             return [*effects, AfterWall(PACE, ReconnectDue())]
         return [*effects, *self._back(now)]
@@ -357,6 +359,10 @@ class Journal(Behaviour[JournalState]):
             self.state.lost = f"neither database nor disk takes events, {self._count()} wait: {error}"
             effects.append(Send("supervisor", Fatal(name="journal", reason=self.state.lost)))
         return [*effects, *self._armed(DISK_PAUSE)]
+
+    def _tell_aside(self, now: datetime) -> None:
+        if aside := self._store.taken_aside():
+            self._add_alert("spool_set_aside", now, f"Events were not written to the database: {'; '.join(aside)}.")
 
     def _add_alert(self, kind: str, now: datetime, text: str) -> None:
         alert = Alert(kind=kind, name=f"{now:%Y%m%dT%H%M%S.%f}", at=now, text=text, critical=True)

@@ -38,6 +38,7 @@ class Store:
         self.urgent = urgent or Urgent()
         self.commits = 0
         """Transactions committed since the start."""
+        self._aside: list[str] = []
 
     @property
     def spool_empty(self) -> bool:
@@ -86,19 +87,25 @@ class Store:
             spooled, position = oldest
             if self._writer.newest_fence() > spooled.fence:
                 aside = self._spool.refuse(spooled)
-                _log.error("spooled under fence %d, overtaken by a later daemon: kept in %s", spooled.fence, aside)
+                self._told_aside(f"spooled under fence {spooled.fence}, overtaken by a later daemon", aside)
                 refused += [entry.id for batch in spooled.batches for entry in batch.entries]
             else:
                 try:
                     written = self._writer.write(spooled.batches, decided_under=spooled.fence)
                 except SetupTaken as error:
                     # What followed from that entry is not to be believed either; what is open is settled from candles.
-                    _log.error("%s: that and what was spooled after it is kept in %s", error, self._refuse_all())
+                    self._told_aside(f"{error}, and what was spooled after that", self._refuse_all())
                     break
                 events, notices = events + written.events, notices + written.notices
                 refused += written.refused
             self._spool.drained(position)
         return Written(events, notices, tuple(refused))
+
+    def _told_aside(self, what: str, file: Path) -> None:
+        _log.error("%s: kept in %s", what, file)
+        told = f"{what}: kept in {file}"
+        if told not in self._aside:  # a later daemon overtakes many appends at once
+            self._aside.append(told)
 
     def _refuse_all(self) -> Path:
         """Set aside all that is in the spool; return the file of the last."""
@@ -123,6 +130,11 @@ class Store:
         """Return how many events the spool had no room for since the last call."""
         dropped, self._spool.dropped = self._spool.dropped, 0
         return dropped
+
+    def taken_aside(self) -> tuple[str, ...]:
+        """Return what has been set aside unwritten since the last call: of what, why, and in which file it is."""
+        aside, self._aside = tuple(self._aside), []
+        return aside
 
     def close(self) -> None:
         """Close the spool's file."""

@@ -9,7 +9,8 @@ import pytest
 
 from actors.alerter_discord import ChannelGone, Delivered, Failed, Limited, Missing, Refused, Webhook
 from atlas.errors import ConfigurationError
-from tests.fakes.discord_server import MOST_BYTES, TOKEN, Answer, DiscordServer, rate_limited
+from tests.fakes.discord_limits import MOST_BYTES, RateLimit
+from tests.fakes.discord_server import TOKEN, Answer, DiscordServer, rate_limited
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 HELLO = {"embeds": [{"title": "hello @everyone"}]}
@@ -47,6 +48,21 @@ def test_the_sixth_message_in_two_seconds_waits(discord: DiscordServer, webhook:
     assert 1.9 < outcomes[5].seconds <= 2.1
     assert len(discord.requests) == 5
     assert isinstance(webhook.post(NOW + timedelta(seconds=2.1), HELLO), Delivered)
+
+
+def test_a_process_started_anew_is_told_that_the_limit_is_used_up_and_asks_no_more() -> None:
+    with DiscordServer(RateLimit(5, 60.0)) as discord:
+        killed, started = Webhook(discord.url), Webhook(discord.url)
+        for number in range(5):
+            assert isinstance(killed.post(NOW + timedelta(milliseconds=number), HELLO), Delivered)
+        assert isinstance(killed.post(NOW + timedelta(seconds=3), HELLO), Limited), "the fifth answer said so"
+        outcomes = [started.post(NOW + timedelta(milliseconds=number), HELLO) for number in range(2)]
+        killed.close()
+        started.close()
+    for outcome in outcomes:
+        assert isinstance(outcome, Limited)
+        assert 0 < outcome.seconds <= 60
+    assert (len(discord.requests), discord.too_many) == (6, 1)
 
 
 def test_a_429_is_obeyed_to_the_fraction(discord: DiscordServer, webhook: Webhook) -> None:

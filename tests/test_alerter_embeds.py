@@ -15,7 +15,7 @@ from actors.alerter_outbox import Notice
 from atlas.money.book import Position, SignalSource
 from atlas.strat.setup import ContinuityReading
 from db.notices import entry_notice, exit_notice
-from tests.fakes.discord_server import embed_fault
+from tests.fakes.discord_limits import embed_fault
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 READING = ContinuityReading("long", "open", ("1M", "1w", "1d", "1h"), ("1w", "1d", "1h"), ("1M",), (), 3)

@@ -14,8 +14,9 @@ import pytest
 from sqlalchemy import Engine, func, select, text, update
 
 from actors.alerter_outbox import Notice
-from actors.journal import FIRST_PAUSE, LONGEST_PAUSE, AskCommitted, ReconnectDue
+from actors.journal import FIRST_PAUSE, LONGEST_PAUSE, AskCommitted, Journal, JournalState, ReconnectDue
 from actors.messages import Alert, EventBatch, Fatal, Flush, Halt, OutboxReady, Resume
+from actors.runtime.behaviour import AfterWall
 from atlas.errors import DatabaseError
 from db import migrate
 from db.batch import batch_of
@@ -347,6 +348,13 @@ def test_spool_overtaken_by_another_daemon_is_refused_and_kept(engine: Engine, u
     assert oldest is not None
     assert oldest[0].batches == (batch,)
     aside.close()
+    journal = Journal(JournalState(), store)
+    assert [type(effect) for effect in journal.start(START)] == [AfterWall]
+    journal.stop()
+    with engine.connect() as connection:
+        (told,) = connection.execute(select(OutboxRow.payload, OutboxRow.critical)).all()
+    assert f"spooled under fence {stale}, overtaken by a later daemon: kept in {tmp_path / 's'}" in told.payload["text"]
+    assert told.critical
     store.close()
     third.release()
 

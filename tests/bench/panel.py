@@ -26,7 +26,8 @@ from db.embedded import EmbeddedServer
 from db.engine import connect
 from db.writer import CHANNEL
 from tests.bench.figure import Figure, tell
-from tests.bench.panel_database import ACCOUNT, ENDS, PRODUCTS, fill
+from tests.bench.panel_database import ACCOUNT, fill
+from tests.bench.panel_market import ENDS, PRODUCTS
 from tests.web.scene import dispose, make_panel, served, session_cookie
 from web.panel import PAGES
 

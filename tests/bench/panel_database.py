@@ -5,7 +5,7 @@ them; candles are rows only, copied in.
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from random import Random
 
@@ -21,7 +21,6 @@ from actors.messages import (
     FundingPaid,
     PositionClosed,
     PositionOpened,
-    Quote,
     Rejected,
     SetupsReplaced,
 )
@@ -33,17 +32,14 @@ from atlas.strat.setup import ContinuityReading, Setup, Side
 from db.batch import Batch, batch_of
 from db.lock import AccountLock, Holder
 from db.writer import Extras, Writer
+from tests.bench.panel_market import BEGINS, ENDS, PRODUCTS, make_candles, make_setups, shown
 
 D = Decimal
 ACCOUNT = "paper"
-PRODUCTS = ("BIP-20DEC30-CDE", "ETP-20DEC30-CDE", "SLP-20DEC30-CDE", "XPP-20DEC30-CDE", "ADP-20DEC30-CDE",
-            "BTC-USD", "ETH-USD", "SOL-USD")  # fmt: skip
 FRAMES = ("1h", "4h", "1d", "1w")
 SETUPS = (("2-1", "2D-1-2U"), ("2-1", "2U-1-2D"), ("3-1", "3-1-2U"), ("2-2", "2D-2U"), ("rev_strat", "1-2D-2U"))
 GATES = ("continuity", "magnitude", "reward_risk", "fees", "position", "total_risk", "missed")
 EXITS = ("stop", "target", "invalidated", "deadline")
-BEGINS = datetime(2024, 7, 1, tzinfo=UTC)
-ENDS = datetime(2026, 7, 1, 12, tzinfo=UTC)
 AT_ONCE = 40
 """Batches in one transaction."""
 
@@ -59,11 +55,10 @@ def fill(engine: Engine, url: str, trades: int, candles: int, rejections_per_tra
         if len(waiting) == AT_ONCE:
             _store(writer, waiting)
             waiting = []
-    quotes = tuple(Quote(product, ENDS, D(60100)) for product in PRODUCTS)
-    _store(writer, waiting, Extras(quotes))
+    _store(writer, waiting, shown())
     held.release()
-    copy_setups(engine)
-    _candles(engine, candles)
+    make_setups(engine, ACCOUNT)
+    make_candles(engine, candles)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("VACUUM ANALYZE"))
 
@@ -159,7 +154,7 @@ def _trade(
         return events, account
     reason = chance.choice(EXITS)
     moved = {"stop": -605, "target": 900}.get(reason, chance.randint(-400, 500))
-    price, ended = opened.entry_price + up * moved, at + timedelta(minutes=chance.randint(90, 3000))
+    price, ended = opened.entry_price + up * moved, min(at + timedelta(minutes=chance.randint(90, 3000)), ENDS)
     gross = profit(opened.side, opened.entry_price, price, D(10), opened.contract_size)
     leave = Order(f"{opened.id}/{reason}", opened.id, opened.symbol, buys[1], "market", reason, D(10))  # type: ignore[arg-type]  # an exit's purpose
     legs = booked(ledger.realised(f"{leave.id}:realised", ended, gross, opened.id)
@@ -173,63 +168,3 @@ def _trade(
         worst=worst, best=best, exit_price=price, exit_time=ended, exit_reason=reason,
     )  # fmt: skip
     return [*events, Filled(leave, filled, legs, account, D(0), gross), PositionClosed(gone)], account
-
-
-def _candles(engine: Engine, count: int) -> None:
-    """Copy bars of every product, mostly of one minute, that end where the trades do."""
-    each = count // len(PRODUCTS)
-    columns = "symbol, timeframe, open_time, close_time, open, high, low, close, volume, type, verified"
-    shares = ((product, *share) for product in PRODUCTS for share in _shares(each))
-    _copy(engine, f"candles ({columns})", ("".join(_lines(*share)) for share in shares))
-
-
-def copy_setups(engine: Engine) -> None:
-    """Copy what became of the setups of every bar of those years: most lapsed, one in ten was invalidated."""
-    columns = ("account, id, symbol, timeframe, name, family, side, setup_time, valid_from, valid_until, trigger, "
-               "stop, target, opposite_level, two_sided, measured, verified, agree, frames, status, "
-               "resolved_at")  # fmt: skip
-    _copy(engine, f"setups ({columns})", ("".join(_setup_lines(product)) for product in PRODUCTS))
-
-
-def _setup_lines(product: str) -> Iterator[str]:
-    hour = timedelta(hours=1)
-    for number in range((ENDS - BEGINS) // hour):
-        at = BEGINS + number * hour
-        times = "\t".join(f"{each:%Y-%m-%dT%H:%M}Z" for each in (at - hour, at, at + hour))
-        for side in ("long", "short"):
-            status = "invalidated" if number % 10 == 0 else "lapsed"
-            yield (
-                f"{ACCOUNT}\t{product}:1h:{number}:{side}\t{product}\t1h\t2D-1-?\t2-1\t{side}\t{times}\t60000\t59400\t"
-                f"60900\t59400\tt\tf\tt\t3\t4\t{status}\t{at + hour:%Y-%m-%dT%H:%M}Z\n"
-            )
-
-
-def _copy(engine: Engine, into: str, parts: Iterator[str]) -> None:
-    with engine.begin() as connection:
-        raw = connection.connection.dbapi_connection
-        assert raw is not None
-        with raw.cursor() as cursor, cursor.copy(f"COPY {into} FROM STDIN") as copy:
-            for part in parts:
-                copy.write(part)
-
-
-def _shares(each: int) -> Iterator[tuple[str, int, int]]:
-    """How many bars of each frame a product has: two years of the longer ones, the rest minutes."""
-    left = each
-    for frame, minutes in (("1d", 1440), ("4h", 240), ("1h", 60), ("15m", 15)):
-        bars = min(left // 2, 730 * 1440 // minutes)
-        left -= bars
-        yield frame, minutes, bars
-    yield "1m", 1, left
-
-
-def _lines(product: str, frame: str, minutes: int, bars: int) -> Iterator[str]:
-    step = timedelta(minutes=minutes)
-    end = ENDS.replace(hour=0) if minutes == 1440 else ENDS
-    for number in range(bars):
-        opened = end - step * (bars - number)
-        middle = 60000 + (number * 37) % 900
-        yield (
-            f"{product}\t{frame}\t{opened:%Y-%m-%dT%H:%M}Z\t{opened + step:%Y-%m-%dT%H:%M}Z\t{middle}\t{middle + 60}\t"
-            f"{middle - 55}\t{middle + 20}\t12.5\t{('1', '2U', '2D', '3')[number % 4]}\tt\n"
-        )

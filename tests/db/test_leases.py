@@ -195,6 +195,10 @@ def test_spooled_events_of_a_setup_that_was_taken_are_set_aside(
     store.spool(told[-1:])
     store.recover()
     assert store.spool_empty
+    (aside,) = store.taken_aside()
+    assert "has been entered by account 'rival'" in aside
+    assert str(tmp_path / "s") in aside
+    assert store.taken_aside() == ()
     assert (tmp_path / f"s.refused-{lock.fence}").stat().st_size > 0
     with engine.connect() as connection:
         assert connection.execute(select(EventRow.id).where(EventRow.account == "paper")).first() is None

@@ -1,21 +1,22 @@
 """A local HTTP server that behaves like one Discord webhook, with its limits, its rate limit and its bad days.
 
 Limits are those of Discord's documentation ("Embed Limits", "Execute Webhook", "Edit Webhook Message", "Uploading
-Files"): over them it answers 400 or 413, as Discord does. `answers` is a queue of bad days served before it behaves.
+Files"): over them it answers 400 or 413, as Discord does. `answers` is a queue of bad days served before it behaves;
+what breaks a limit is taken on no day, and kept in `refused`.
 """
 
 import json
 import threading
+import time
 from collections import deque
-from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import msgspec
 
+from tests.fakes.discord_limits import EDITED_FOR, MOST_BYTES, RateLimit, embed_fault, file_fault, parts
+
 TOKEN = "s3cret-token_of.the-webhook"
-MOST_BYTES = 10 * 1024 * 1024
-"""Of all files of one message, without boosts of the server."""
 PATH = f"/api/webhooks/123456789012345678/{TOKEN}"
 
 
@@ -49,11 +50,12 @@ class DiscordServer:
     """Use as a context manager; `url` is the webhook, `requests` all that came.
 
     `messages` is what was accepted, posts and edits in their order; `shown` what the channel shows now, by message id,
-    each with its `files`; `told` the footers of what each request told that was not told before. A message in `deleted`
-    is there no more, one in `aged` takes no edit.
+    each with its `files`; `told` the footers of what each request told that was not told before; `refused` the faults
+    of what no Discord would take, `too_many` the requests beyond `limit`. A message in `deleted` is there no more, one
+    in `aged`, or older than an hour, takes no edit.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, limit: RateLimit | None = None) -> None:
         self.messages: list[dict[str, Any]] = []
         self.requests: list[Received] = []
         self.answers: deque[Answer] = deque()
@@ -61,7 +63,11 @@ class DiscordServer:
         self.told: list[str] = []
         self.deleted: set[str] = set()
         self.aged: set[str] = set()
+        self.refused: list[str] = []
+        self.too_many = 0
         self.refuse_pictures = False
+        self._limit = limit
+        self._posted: dict[str, float] = {}
         self.released = threading.Event()
         self.arrived = threading.Condition()
         fake = self
@@ -103,15 +109,22 @@ class DiscordServer:
             assert self.arrived.wait_for(lambda: len(self.messages) >= count, timeout), f"only {len(self.messages)}"
             return list(self.messages)
 
+    def delete_newest(self, count: int) -> None:
+        """Let a reader of the channel delete its newest messages."""
+        with self.arrived:
+            self.deleted.update([*self.shown][-count:])
+
     def _serve(self, request: BaseHTTPRequestHandler) -> None:
         raw = request.rfile.read(int(request.headers.get("Content-Length", 0)))
-        kind = request.headers.get("Content-Type", "")
-        body, files = _parts(kind, raw) if kind.startswith("multipart/") else (json.loads(raw), {})
-        received = Received(request.path, body, files, request.command)
+        received = Received(request.path, *parts(request.headers.get("Content-Type", ""), raw), request.command)
         with self.arrived:
             self.requests.append(received)
-            answer = self.answers.popleft() if self.answers else self._judge(received)
-            if answer.accept:
+            if fault := _fault(received):
+                self.refused.append(fault)
+                answer = self._judge(received)
+            else:
+                answer = self.answers.popleft() if self.answers else self._limited() or self._judge(received)
+            if answer.accept and self._judge(received).status == 200:
                 self._accept(received)
             if answer.status == 200 and not (answer.body or answer.hang or answer.hang_up):
                 answer = self._created(received, self._accept(received), answer)
@@ -137,6 +150,7 @@ class DiscordServer:
         # An edit repeats below what is new what the message said.
         self.told += [embed.get("footer", {}).get("text", "") for embed in (embeds[:1] if edited else embeds)]
         message_id = edited or str(10**18 + len(self.shown) + 1)
+        self._posted.setdefault(message_id, time.monotonic())
         before = self.shown.get(message_id, {"files": {}})
         kept = {} if "attachments" in received.body else before["files"]
         self.shown[message_id] = {**before, **received.body, "files": {**kept, **received.files}}
@@ -146,111 +160,47 @@ class DiscordServer:
         if "wait=true" not in received.path and received.method == "POST":
             return Answer(204, answer.headers)
         body = json.dumps({"id": message_id, "type": 0}).encode()
-        headers = {"X-RateLimit-Limit": "5", "X-RateLimit-Remaining": "4", "X-RateLimit-Reset-After": "2.0"}
-        return Answer(200, {**headers, **answer.headers}, body)
+        plenty = {"X-RateLimit-Limit": "5", "X-RateLimit-Remaining": "4", "X-RateLimit-Reset-After": "2.0"}
+        return Answer(200, {**(self._limit.headers if self._limit else plenty), **answer.headers}, body)
+
+    def _limited(self) -> Answer | None:
+        early = 0.0 if self._limit is None else self._limit.take()
+        if not early:
+            return None
+        self.too_many += 1
+        return rate_limited(round(early, 3), header=f"{early:.3f}")
 
     def _judge(self, received: Received) -> Answer:
-        path, body, files = received.path, received.body, received.files
+        path = received.path
         if not path.startswith(PATH):
             return Answer(404, {}, b'{"message": "Unknown Webhook", "code": 10015}')
         if received.method == "PATCH":
             edited = _edited(path)
             if edited not in self.shown or edited in self.deleted:
                 return Answer(404, {}, b'{"message": "Unknown Message", "code": 10008}')
-            if edited in self.aged:
+            if edited in self.aged or time.monotonic() - self._posted[edited] > EDITED_FOR:
                 said = b'{"message": "Maximum number of edits to messages older than 1 hour reached", "code": 30046}'
                 return Answer(400, {}, said)
-        if (files and self.refuse_pictures) or sum(map(len, files.values())) > MOST_BYTES:
+        if (received.files and self.refuse_pictures) or _too_large(received):
             return Answer(413, {}, b'{"message": "Request entity too large", "code": 40005}')
-        fault = embed_fault(body) or _file_fault(body, files)
+        fault = _fault(received)
         if fault:
             return Answer(400, {}, json.dumps({"embeds": [fault]}).encode())
         return Answer()
+
+
+def _fault(received: Received) -> str | None:
+    """Say what is wrong with a message at any time."""
+    if _too_large(received):
+        return f"files: more than {MOST_BYTES} bytes"
+    return embed_fault(received.body) or file_fault(received.body, received.files)
+
+
+def _too_large(received: Received) -> bool:
+    return sum(map(len, received.files.values())) > MOST_BYTES
 
 
 def _edited(path: str) -> str | None:
     """Return the id of the message a path is about, None for the webhook's own."""
     _, found, message_id = path.partition("?")[0].partition(f"{PATH}/messages/")
     return message_id if found else None
-
-
-def _file_fault(body: dict[str, Any], files: dict[str, bytes]) -> str | None:
-    """Say what is wrong with the files, or with what refers to them."""
-    if len(files) > 10:
-        return "files: Must be 10 or fewer"
-    told = [one.get("filename") for one in body.get("attachments", [])]
-    if any(name not in files for name in told):
-        return "attachments: Unknown attachment"
-    if any(not content.startswith(b"\x89PNG") for content in files.values()):
-        return "files: not an image"
-    for embed in body.get("embeds", []):
-        scheme, _, name = embed.get("image", {}).get("url", "").partition("://")
-        if scheme == "attachment" and name not in files:
-            return "image: Not a well formed URL."
-        if scheme not in ("", "attachment", "http", "https"):
-            return "image: Scheme must be one of http, https, attachment"
-    return None
-
-
-def embed_fault(body: dict[str, Any]) -> str | None:
-    """Say which of Discord's limits the message breaks, None if it breaks none. Lengths in UTF-16 units."""
-    embeds = body.get("embeds", [])
-    if not embeds and not body.get("content"):
-        return "Cannot send an empty message"
-    if len(embeds) > 10:
-        return "Must be 10 or fewer in length"
-    name = body.get("username", "ATLAS")
-    if not 1 <= len(name) <= 80 or "discord" in name.lower() or "clyde" in name.lower():
-        return "username: not allowed"
-    texts = [(body.get("content", ""), 2000)]
-    if any(_units(text) > limit for text, limit in texts):
-        return "content: Must be 2000 or fewer in length"
-    total = 0
-    for embed in embeds:
-        fields = embed.get("fields", [])
-        if len(fields) > 25:
-            return "fields: Must be 25 or fewer in length"
-        if not any(embed.get(part) for part in ("title", "description", "fields", "footer", "author", "image")):
-            return "embed: This field is required"
-        if not 0 <= embed.get("color", 0) <= 0xFFFFFF:
-            return "color: int value should be between 0 and 16777215"
-        if fault := _time_fault(embed.get("timestamp")):
-            return fault
-        texts = [(embed.get("title", ""), 256), (embed.get("description", ""), 4096)]
-        texts += [(embed.get("footer", {}).get("text", ""), 2048), (embed.get("author", {}).get("name", ""), 256)]
-        for field in fields:
-            if not field["name"].strip() or not field["value"].strip():
-                return "field: This field is required"
-            texts += [(field["name"], 256), (field["value"], 1024)]
-        for text, limit in texts:
-            total += _units(text)
-            if _units(text) > limit:
-                return f"Must be {limit} or fewer in length"
-    return "Embed size exceeds maximum size of 6000" if total > 6000 else None
-
-
-def _units(text: str) -> int:
-    return len(text.encode("utf-16-le")) // 2
-
-
-def _time_fault(text: str | None) -> str | None:
-    """Discord takes ISO 8601 only."""
-    try:
-        datetime.fromisoformat(text or "2026-01-01T00:00:00Z")
-    except ValueError:
-        return f"timestamp: Could not parse {text}. Should be ISO8601."
-    return None
-
-
-def _parts(kind: str, raw: bytes) -> tuple[dict[str, Any], dict[str, bytes]]:
-    boundary = b"--" + kind.partition("boundary=")[2].encode()
-    body: dict[str, Any] = {}
-    files: dict[str, bytes] = {}
-    for part in raw.split(boundary):
-        head, _, content = part.partition(b"\r\n\r\n")
-        if b'name="payload_json"' in head:
-            body = json.loads(content)
-        elif b"filename=" in head:
-            name = head.partition(b'filename="')[2].partition(b'"')[0].decode()
-            files[name] = content.removesuffix(b"\r\n")
-    return body, files

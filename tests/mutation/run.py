@@ -53,9 +53,10 @@ def main() -> int:
     began = time.monotonic()
     last = FEW if wanted.quick else MANY
     everything = _allowed(sources[0], area.tests, last)
-    tried = [_try(area, source, everything, wanted.jobs, quick=wanted.quick) for source in sources]
-    _allowed(sources[0], area.tests, last)  # had somebody broken the tests meanwhile, all would seem killed
     entries = [entry for entry in listed(wanted.area) if entry.file in sources]
+    known = {entry.identity for entry in entries}
+    tried = [_try(area, source, everything, known, wanted.jobs, quick=wanted.quick) for source in sources]
+    _allowed(sources[0], area.tests, last)  # had somebody broken the tests meanwhile, all would seem killed
     return _report(wanted.area, tried, entries, time.monotonic() - began, as_json=wanted.json)
 
 
@@ -69,7 +70,9 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _try(area: Area, source: str, everything: int, jobs: int, *, quick: bool) -> Tried:
+def _try(
+    area: Area, source: str, everything: int, known: set[tuple[str, str, str, str, int]], jobs: int, *, quick: bool
+) -> Tried:
     began = time.monotonic()
     text = (CHECKOUT / source).read_text(encoding="utf-8")
     tree = ast.parse(text)
@@ -77,10 +80,13 @@ def _try(area: Area, source: str, everything: int, jobs: int, *, quick: bool) ->
     turns = [Turn(own, _allowed(source, own, FEW), FEW)]
     if others:
         turns.append(Turn(others, everything, FEW))
-    if not quick:
-        turns.append(Turn((*own, *others), everything, MANY))
+    thorough = turns if quick else [*turns, Turn((*own, *others), everything, MANY)]
     module, mutants = module_of(source), mutants_of(source, text)
-    trials = ((mutant, Trial(module, mutant.applied_to(tree), tuple(turns))) for mutant in mutants)
+    trials = (
+        # One that is listed, with the reason why no input can tell it, needs no hundred inputs a test to say so again.
+        (mutant, Trial(module, mutant.applied_to(tree), tuple(turns if mutant.identity in known else thorough)))
+        for mutant in mutants
+    )
     results = list(outcomes(trials, jobs))
     tried = Tried(source, results, time.monotonic() - began)
     counts = Counter(outcome for _, outcome in results)

@@ -152,7 +152,7 @@ class Disturbances:
         engine.dispose()
 
     def _webhook(self) -> None:
-        """Discord has a bad day: limits, errors, no answer."""
+        """Discord has a bad day: limits, errors, no answer, messages deleted, no pictures until the next such day."""
         bad = (
             rate_limited(self._chance.uniform(0.1, 3)),
             Answer(500),
@@ -162,6 +162,8 @@ class Disturbances:
         )
         for _ in range(self._chance.randint(1, 5)):
             self._discord.answers.append(self._chance.choice(bad))
+        self._discord.delete_newest(self._chance.randint(0, 3))
+        self._discord.refuse_pictures = self._chance.random() < 0.2
 
     def _load(self) -> None:
         with busy(2):

@@ -11,6 +11,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -30,6 +31,7 @@ from db.embedded import EmbeddedServer
 from db.engine import session
 from db.models import DeadLetterRow, HealthRow
 from tests.bench.idle import resident_megabytes
+from tests.fakes.discord_limits import RateLimit
 from tests.fakes.discord_server import DiscordServer
 from tests.soak.compare import Compared, Told, compared, halted, told
 from tests.soak.disturbances import Disturbances, Struck
@@ -48,9 +50,9 @@ PAUSE = 15.0
 SETTLED = 600.0
 """Seconds after which the memory of a process is what it is to stay."""
 MOST_GROWTH = 0.05
-ALERTS = '[discord]\noff = ["entry"]\nburst = 0\n'
-"""Discord takes two and a half messages a second: the exits of a fast market are as many as that. No list of very many:
-it does not name each."""
+ALERTS = "[discord]\nburst = 0\n"
+"""Each entry and exit is told, with its picture, an exit in its entry's message; where more wait than the two and a half
+messages a second Discord takes, several in one. No list of very many: it does not name each."""
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -130,7 +132,7 @@ def soak(
     files = written(place, seed, length)
     wanted: Future[Told] = pool.submit(_undisturbed, place, servers[1], files)
     begun = datetime.now(UTC)
-    with DiscordServer() as discord, local_exchange(files, speed) as exchange:
+    with DiscordServer(RateLimit()) as discord, local_exchange(files, speed) as exchange:
         run = Whole(
             place / "disturbed", servers[0].url(NAME), files, speed, webhook=discord.url, silence=8.0, more=ALERTS,
             exchange=exchange,
@@ -147,19 +149,24 @@ def soak(
             audit = run.atlas("audit")["differences"]
             recorded = next(iter(run.place.rglob("decider.json"))).parents[1]
             again = replayed(recorded, begun, datetime.now(UTC), run.url, ACCOUNT, __version__)
-        footers = [embed["footer"]["text"] for message in discord.messages for embed in message["embeds"]]
     result = compared(wanted.result(), found, [*(each.away for each in soaked.struck), *halts])
     print(f"stopped in {stopped:.1f} s")
-    doubled = [footer for footer in set(footers) if footers.count(footer) > 1 and "possibly repeated" not in footer]
+    footers = Counter(discord.told)
+    doubled = [footer for footer, times in footers.items() if times > 1 and "possibly repeated" not in footer]
     memory = _memory(soaked.samples)
-    _report(result, soaked, len(footers))
+    _report(result, soaked, len(discord.told))
+    edited, pictures = _discord(discord)
     print(f"audit: {len(audit)} differences; {letters} dead letters; {len(doubled)} alerts repeated without saying so")
     print(f"live = replay: {again.events} events of {again.inputs} inputs, {again.differences} differ {again.first}")
     for footer in doubled:
         print(f"  REPEATED {footer}")
     for line in result.unexplained:
         print(f"  UNEXPLAINED {line}")
-    return int(any((result.unexplained, audit, letters, doubled, again.differences, memory > MOST_GROWTH)))
+    for fault in discord.refused:
+        print(f"  REFUSED {fault}")
+    untold = not edited or not pictures
+    wrong = (result.unexplained, audit, letters, doubled, discord.refused, untold, again.differences)
+    return int(any(wrong) or memory > MOST_GROWTH)
 
 
 def local_exchange(files: Mapping[str, Path], speed: float) -> LocalExchange:
@@ -188,6 +195,17 @@ def _memory(samples: list[Sample]) -> float:
         f"its end after {now.age / 60:.0f} min: {grown:+.1%}"
     )
     return grown
+
+
+def _discord(discord: DiscordServer) -> tuple[int, int]:
+    """Print what the webhook took and what it did not; return how many edits and pictures there were."""
+    edited = sum(request.method == "PATCH" for request in discord.requests)
+    pictures = sum(bool(request.files) for request in discord.requests)
+    print(
+        f"Discord: {len(discord.requests)} requests, {edited} of them edits, {pictures} with a picture; "
+        f"{discord.too_many} beyond its rate, {len(discord.refused)} over a limit of its messages"
+    )
+    return edited, pictures
 
 
 def _report(result: Compared, soaked: Soak, messages: int) -> None:
