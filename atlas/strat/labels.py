@@ -139,7 +139,7 @@ class FiftyPercentRule(msgspec.Struct):
             return
         high, low = int(self.prior_high.scaleb(scale)), int(self.prior_low.scaleb(scale))
         begins = 0
-        while self.state in ("invalid", "standby", "active") and begins < len(units):
+        while self.state != "complete" and begins < len(units):
             left = units[begins:]
             if self.state == "invalid":
                 moves = (left > high) | (left < low)
@@ -157,10 +157,10 @@ class FiftyPercentRule(msgspec.Struct):
         """Whether trades with these extremes change the state."""
         if self.state == "invalid":
             return highest > self.prior_high or lowest < self.prior_low
-        if self.state == "standby":
-            return lowest <= self.midpoint if self.side == "short" else highest >= self.midpoint
-        return self.state == "active" and (
-            lowest < self.prior_low if self.side == "short" else highest > self.prior_high
+        if self.state == "active":
+            return lowest < self.prior_low if self.side == "short" else highest > self.prior_high
+        return self.state != "complete" and (
+            lowest <= self.midpoint if self.side == "short" else highest >= self.midpoint
         )
 
     def through(self, high: Decimal, low: Decimal, close: Decimal) -> None:

@@ -62,11 +62,46 @@ def test_an_unknown_choice_is_named() -> None:
         validate(StratRules(detected=("9-9",)))
 
 
-@given(st.integers(90, 110), st.integers(0, 20), st.lists(st.lists(st.integers(80, 130), min_size=1), min_size=1))
+RANGE = (105, 95)
+SEEN = {
+    "nothing": (100, 100, 100),
+    "the high taken": (106, 104, 105),
+    "the low taken": (96, 94, 95),
+    "the high taken, then the middle": (106, 99, 99),
+    "the low taken, then the middle": (101, 94, 101),
+    "the high and the middle, which first is unknown": (106, 99, 104),
+    "the low and the middle, which first is unknown": (101, 94, 96),
+    "both": (106, 94, 100),
+}
+
+
+@pytest.mark.parametrize("seen", SEEN.values(), ids=SEEN)
+@pytest.mark.parametrize("prices", [[price, 101, 99, price] for price in (94, 95, 96, 99, 100, 101, 104, 105, 106)])
+def test_many_trades_at_once_end_where_each_does_at_and_beside_every_level(seen, prices: list[int]) -> None:
+    one, many, alone = (FiftyPercentRule(*map(Decimal, RANGE)) for _ in range(3))
+    for rule in (one, many, alone):
+        rule.through(*map(Decimal, seen))
+    for price in prices:
+        one.trade(Decimal(price))
+    many.along(Decimal(max(prices)), Decimal(min(prices)), np.array(prices, np.int64), 0)
+    assert many == one
+    for price in prices:
+        alone.along(Decimal(price), Decimal(price), np.array([price], np.int64), 0)
+    assert alone == one
+
+
+@given(
+    st.integers(90, 110),
+    st.integers(0, 20),
+    st.lists(st.integers(80, 130), min_size=2, max_size=2),
+    st.lists(st.lists(st.integers(80, 130), min_size=1), min_size=1),
+)
 def test_many_trades_at_once_leave_the_fifty_percent_rule_where_each_of_them_does(
-    low: int, wide: int, stretches: list[list[int]]
+    low: int, wide: int, seen: list[int], stretches: list[list[int]]
 ) -> None:
     one, many = (FiftyPercentRule(Decimal(low + wide) / 100, Decimal(low) / 100) for _ in range(2))
+    for rule in (one, many):  # a bar of a lower frame first, as when the history ends within the bar
+        rule.through(Decimal(max(seen)) / 100, Decimal(min(seen)) / 100, Decimal(seen[0]) / 100)
     for prices in stretches:
         for price in prices:
             one.trade(Decimal(price) / 100)
