@@ -14,7 +14,7 @@ from atlas.rules import StratRules
 from atlas.strat.labels import FiftyPercentRule
 from atlas.strat.series import Series
 from atlas.strat.setup import FAMILIES
-from atlas.strat.setups import validate
+from atlas.strat.setups import is_alone, validate
 from atlas.strat.vectors_setups import setups_of
 
 START = datetime(2026, 3, 4, tzinfo=UTC)
@@ -46,13 +46,20 @@ def test_arrays_give_the_setups_of_bars(extremes: list[tuple[int, int]], inside:
 def test_a_strict_1_is_alone_and_touches_neither_end() -> None:
     rules = StratRules(inside="strict")
     two = [(100, 4), (101, 5)]  # The second is a 2U of 101 to 106.
-    inside, equal, second = (102, 2), (101, 3), (102, 1)
-    given = [Series.from_bars("BTC", "15m", bars([*two, *more]), rules).closed for more in ([inside], [equal])]
-    assert [len(closed.setups) if closed else None for closed in given] == [2, 0]
+    inside, low, high, second = (102, 2), (101, 3), (103, 3), (102, 1)
+    given = [Series.from_bars("BTC", "15m", bars([*two, *more]), rules).closed for more in ([inside], [low], [high])]
+    assert [len(closed.setups) if closed else None for closed in given] == [2, 0, 0]
+    mother, smaller = bars([(100, 5), (101, 2)])
+    assert [is_alone(smaller, mother, run) for run in (0, 1, 2)] == [False, True, False]
     run = Series.from_bars("BTC", "15m", bars([*two, inside, second]), rules).closed
     assert run is not None
     assert run.type == "1"
     assert not run.setups
+
+
+@pytest.mark.parametrize("inside", ["any", "strict"])
+def test_each_choice_is_taken(inside: str) -> None:
+    validate(StratRules(inside=inside))
 
 
 def test_an_unknown_choice_is_named() -> None:
