@@ -112,7 +112,7 @@ class DiscordServer:
     def delete_newest(self, count: int) -> None:
         """Let a reader of the channel delete its newest messages."""
         with self.arrived:
-            self.deleted.update([*self.shown][-count:])
+            self.deleted.update([*self.shown][len(self.shown) - count :])
 
     def _serve(self, request: BaseHTTPRequestHandler) -> None:
         raw = request.rfile.read(int(request.headers.get("Content-Length", 0)))

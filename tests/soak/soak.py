@@ -51,8 +51,8 @@ SETTLED = 600.0
 """Seconds after which the memory of a process is what it is to stay."""
 MOST_GROWTH = 0.05
 ALERTS = "[discord]\nburst = 0\n"
-"""Each entry and exit is told, with its picture, an exit in its entry's message; where more wait than the two and a half
-messages a second Discord takes, several in one. No list of very many: it does not name each."""
+"""Each entry and exit is told, with its picture, an exit in its entry's message; where more wait than the two and a
+half messages a second Discord takes, several in one. No list of very many: it does not name each."""
 
 
 class Sample(msgspec.Struct, frozen=True):
