@@ -5,6 +5,7 @@ An open outside [low, high] is allowed too (BitMEX opens at the close before) an
 it (`atlas.market.path`). More columns are ignored.
 """
 
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from atlas.errors import DataError
-from atlas.market.number_columns import Table, line_of, read_numbers, read_table
+from atlas.market.number_columns import NumberColumn, Table, line_of, names_of, read_numbers, read_table, text_of
+from atlas.market.plain_columns import read_plain
 
 COLUMNS = ("time", "open", "high", "low", "close", "volume")
 _FEW = 1_000
@@ -64,12 +66,16 @@ class CandleFile(Struct, frozen=True):
 
 
 def read_candles(path: Path | str) -> CandleFile:
-    """Read a candle file whole. 527,040 gzipped rows take about a second.
+    """Read a candle file whole. 527,040 gzipped rows take about half a second, two thirds of that unpacking.
 
     Raises DataError, naming file, line and value: a missing column, an empty file, a row with too few fields, no
     number, times that do not ascend or repeat, a price of 0, high < low, or a close outside [low, high].
     """
-    table = read_table(Path(path), COLUMNS)
+    path = Path(path)
+    plain = _read_plain(path)
+    if plain is not None:
+        return plain
+    table = read_table(path, COLUMNS)
     file = candles_of(table, read_times(table))
     for name in _PRICES:
         _refuse(table, getattr(file, name) == 0, name, "is 0; a price is above 0")
@@ -79,18 +85,34 @@ def read_candles(path: Path | str) -> CandleFile:
     return file
 
 
+def _read_plain(path: Path) -> CandleFile | None:
+    """Return the candles of a file of plain numbers; None for any other, and where there is something to refuse."""
+    text = text_of(path)
+    header = names_of(text[: max(text.find(b"\n"), 0)])
+    columns = read_plain(text, header, COLUMNS) if {*COLUMNS} <= {*header} else None
+    if columns is None or columns["time"].scale:
+        return None
+    file = _candles(path, columns["time"].units, columns)
+    sound = (np.diff(file.times) > 0).all() and min(int(getattr(file, name).min()) for name in _PRICES) > 0
+    sound = sound and ((file.low <= file.close) & (file.close <= file.high)).all()
+    return file if sound else None
+
+
 def candles_of(table: Table, times: NDArray[np.int64]) -> CandleFile:
     """Return the rows of a table as they stand: whether its times and prices make sense is for the caller to look at.
 
     Raises DataError at the first field that is no number ≥ 0.
     """
-    prices = {name: read_numbers(table, name) for name in _PRICES}
-    volume = read_numbers(table, "volume")
-    scale = max(column.scale for column in prices.values())
-    units = {name: column.at_scale(scale) for name, column in prices.items()}
+    return _candles(table.path, times, {name: read_numbers(table, name) for name in (*_PRICES, "volume")})
+
+
+def _candles(path: Path, times: NDArray[np.int64], columns: Mapping[str, NumberColumn]) -> CandleFile:
+    scale = max(columns[name].scale for name in _PRICES)
+    units = {name: columns[name].at_scale(scale) for name in _PRICES}
+    volume = columns["volume"]
     return CandleFile(
-        path=table.path,
-        symbol=symbol_of(table.path),
+        path=path,
+        symbol=symbol_of(path),
         interval=int(np.diff(times).min()) if len(times) > 1 else 60,
         scale=scale,
         tick_units=common_tick(*units.values()),

@@ -1,6 +1,6 @@
 """Read columns of decimal numbers from a CSV file exactly: integers and one scale per column, no float in between.
 
-527,040 rows of six columns take about half a second: the digits of a whole column are read at once with NumPy. What the
+The digits of a whole column are read at once with NumPy. What the
 fast reading cannot take (an exponent as in `1e-05`) is read by `Decimal`; what that cannot take either is an error
 that names file, line and text.
 """
@@ -82,7 +82,7 @@ def read_header(path: Path) -> tuple[str, ...]:
         with path.open("rb") as file:
             zipped = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
         with gzip.open(path) if zipped else path.open("rb") as lines:
-            return _names(lines.readline())
+            return names_of(lines.readline())
     except (OSError, EOFError) as error:
         raise _unreadable(path, error) from None
 
@@ -92,23 +92,24 @@ def read_table(path: Path, needed: Sequence[str]) -> Table:
 
     Raises DataError if it cannot be read, is empty, lacks a column, or has a line with too few or too many fields.
     """
-    return table_of(path, _text_of(path), needed)
+    return table_of(path, text_of(path), needed)
 
 
-def _text_of(path: Path) -> bytes:
+def text_of(path: Path) -> bytes:
+    """Return what a file holds, unpacked, its lines ended by \\n. Raises DataError if it cannot be read."""
     try:
         raw = path.read_bytes()
         text = gzip.decompress(raw) if raw.startswith(_GZIP_MAGIC) else raw
     except (OSError, EOFError) as error:
         raise _unreadable(path, error) from None
-    return text.replace(b"\r\n", b"\n")
+    return text.replace(b"\r\n", b"\n") if b"\r" in text else text
 
 
 def table_of(path: Path, text: bytes, needed: Sequence[str]) -> Table:
     """Return the table a CSV text is; `path` is what errors name. Raises DataError as `read_table`."""
     head, _, body = text.partition(b"\n")
     del text  # A year of minutes is 30 MB of it.
-    header = _names(head)
+    header = names_of(head)
     missing = [name for name in needed if name not in header]
     if missing:
         raise DataError(
@@ -194,10 +195,16 @@ def _read(table: Table, name: str) -> NumberColumn | DataError:
             f"{scale} decimals; at most {MOST_DIGITS} in all"
         )
     units *= widening
-    while scale and not (units % 10).any():
+    return NumberColumn(name, *without_common_zeros(units, scale))
+
+
+def without_common_zeros(units: Ints, scale: int) -> tuple[Ints, int]:
+    """Return numbers at the smallest scale that tells all of them exactly, and that scale."""
+    # A few of them tell nearly always.
+    while scale and not (units[:_MANY] % 10).any() and not (units % 10).any():
         units //= 10
         scale -= 1
-    return NumberColumn(name=name, units=units, scale=scale)
+    return units, scale
 
 
 def _read_alike(letters: Letters, starts: Ints, width: Ints, units: Ints, decimals: Ints) -> Ints:
@@ -253,7 +260,8 @@ def _read_letters(
     return odd
 
 
-def _names(head: bytes) -> tuple[str, ...]:
+def names_of(head: bytes) -> tuple[str, ...]:
+    """Return the names of the columns that a header line tells, in lower case."""
     return tuple(name.strip().lower() for name in head.decode("utf-8-sig", "replace").split(","))
 
 
