@@ -3,7 +3,7 @@
 from sqlalchemy import Connection, select
 
 from actors.messages import TermsSet, decode
-from atlas.rules import AccountRules
+from atlas.rules import Rules
 from db.models import EventRow
 
 
@@ -19,7 +19,12 @@ def terms(connection: Connection, account: str, before: int | None = None) -> Te
     return told
 
 
-def timezone(connection: Connection, account: str) -> str:
-    """Return the zone of the account's days, as its daemon was set when it began last."""
+def rules(connection: Connection, account: str) -> Rules:
+    """Return the rules of the account, as its daemon was set when it began last; the defaults where none has begun."""
     told = terms(connection, account)
-    return (told.rules.account if told is not None else AccountRules()).timezone
+    return told.rules if told is not None else Rules()
+
+
+def timezone(connection: Connection, account: str) -> str:
+    """Return the zone of the account's days."""
+    return rules(connection, account).account.timezone

@@ -30,17 +30,28 @@ class View(NamedTuple):
 def create(views: Iterable[View]) -> None:
     """Make the views and their comments, in order: a view may read those before it."""
     for view in views:
-        selected = ", ".join(f'{column.expression} AS "{column.name}"' for column in view.columns)
-        _run(f"CREATE VIEW {view.name} AS {view.before} SELECT {selected} {view.source}")
-        _run(f"COMMENT ON VIEW {view.name} IS {_literal(view.meaning)}")
-        for column in view.columns:
-            _run(f'COMMENT ON COLUMN {view.name}."{column.name}" IS {_literal(column.meaning)}')
+        _make("CREATE VIEW", view, view.columns)
+
+
+def extend(view: View, *more: Column) -> None:
+    """Give a view that is there more columns, at its end; those who read it notice nothing."""
+    longer = view._replace(columns=(*view.columns, *more))
+    _make("CREATE OR REPLACE VIEW", longer, more)
 
 
 def drop(views: Iterable[View]) -> None:
     """Drop the views, the last first."""
     for view in reversed(tuple(views)):
         _run(f"DROP VIEW {view.name}")
+
+
+def _make(how: str, view: View, told: Iterable[Column]) -> None:
+    """Make the view; comment on it and on the columns `told`."""
+    selected = ", ".join(f'{column.expression} AS "{column.name}"' for column in view.columns)
+    _run(f"{how} {view.name} AS {view.before} SELECT {selected} {view.source}")
+    _run(f"COMMENT ON VIEW {view.name} IS {_literal(view.meaning)}")
+    for column in told:
+        _run(f'COMMENT ON COLUMN {view.name}."{column.name}" IS {_literal(column.meaning)}')
 
 
 def _literal(text: str) -> str:

@@ -48,11 +48,19 @@ def test_every_trade_is_a_row_with_its_metrics(connection: Connection) -> None:
         assert row["id"] == key
         for name in ("symbol", "timeframe", "setup", "side", "entry_time", "entry_price", "target", "exit_time",
                      "exit_price", "exit_reason", "contracts", "gross", "fees", "funding", "net", "continuity",
-                     "family", "slippage", "filled_while_down", "ambiguous", "rest"):  # fmt: skip
+                     "family", "slippage", "filled_while_down", "ambiguous", "rest", "after_hole"):  # fmt: skip
             assert row[name] == getattr(told, name), name
         assert row["first_stop"] == told.stop
         for name in ("r", "mae_r", "mfe_r"):
             assert ratio(row[name]) == ratio(getattr(told, name)), name
+
+
+def test_the_mark_of_a_hole_is_on_its_trade_and_on_its_fill(connection: Connection) -> None:
+    (id_, order), *_ = connection.execute(text("SELECT position_id, order_id FROM fills WHERE purpose = 'stop'")).all()
+    connection.execute(text("UPDATE positions SET after_hole = true WHERE id = :id"), {"id": id_})
+    connection.execute(text("UPDATE fills SET after_hole = true WHERE order_id = :id"), {"id": order})
+    assert [row["id"] for row in rows(connection, "SELECT id FROM v_trades WHERE after_hole")] == [id_]
+    assert {row["order_id"] for row in rows(connection, "SELECT order_id FROM v_slippage WHERE after_hole")} == {order}
 
 
 @pytest.mark.parametrize("zone", ["UTC", NEW_YORK])
