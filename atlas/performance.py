@@ -8,16 +8,17 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import Decimal
-from itertools import groupby, pairwise
-from statistics import median
+from itertools import pairwise
 
 import msgspec
 
+from atlas.drawdown import Drawdown
 from atlas.errors import InternalError
 from atlas.market.timeframes import TIMEFRAMES
 from atlas.money.book import Position
 from atlas.money.closed import Closed, closed, closed_at
 from atlas.money.rounding import ratio
+from atlas.tally import Tally
 
 ZERO = Decimal(0)
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -84,43 +85,27 @@ def _mean(values: Sequence[Decimal]) -> Decimal | None:
     return sum(values, ZERO) / len(values) if values else None
 
 
-def _known(values: Iterable[Decimal | None]) -> list[Decimal]:
-    """Leave out what is not known: a trade filled at its own stop has no R."""
-    return [value for value in values if value is not None]
-
-
 def _deviation(values: Sequence[Decimal]) -> Decimal | None:
     """Return the sample standard deviation; None below two values."""
     if len(values) < 2:
         return None
     mean = sum(values, ZERO) / len(values)
-    return (sum(((v - mean) ** 2 for v in values), ZERO) / (len(values) - 1)).sqrt()
+    return (sum((off * off for off in (v - mean for v in values)), ZERO) / (len(values) - 1)).sqrt()
 
 
 def _over(value: Decimal | None, by: Decimal | None) -> Decimal | None:
     return None if value is None or by is None or by == 0 else ratio(value / by)
 
 
-def _rounded(value: Decimal | None) -> Decimal | None:
-    return None if value is None else ratio(value)
+def _each(total: Decimal, count: int) -> Decimal | None:
+    return ratio(total / count) if count else None
 
 
-def _drawdown(curve: Sequence[tuple[datetime, Decimal]]) -> tuple[Decimal, Decimal, Decimal]:
-    """Return (deepest USD, deepest share of the peak, longest days from a peak to its recovery or the end)."""
-    deepest = share = ZERO
-    longest, below = timedelta(), False
-    peak_at, peak = curve[0]
-    for at, value in curve:
-        if value < peak:
-            below = True
-            deepest = max(deepest, peak - value)
-            if peak > 0:
-                share = max(share, (peak - value) / peak)
-        if below:
-            longest = max(longest, at - peak_at)
-        if value >= peak:
-            peak_at, peak, below = at, value, False
-    return deepest, share, Decimal(longest // timedelta(seconds=1)) / 86400
+def _median(ordered: Sequence[int]) -> Decimal | None:
+    if not ordered:
+        return None
+    middle = len(ordered) // 2
+    return Decimal(ordered[middle]) if len(ordered) % 2 else Decimal(ordered[middle - 1] + ordered[middle]) / 2
 
 
 def _every_day(equity: Sequence[DayEquity]) -> list[Decimal]:
@@ -152,14 +137,6 @@ def _exposure(
             covered += until - since
             reached = until
     return ratio(Decimal(covered // timedelta(microseconds=1)) / Decimal((end - start) // timedelta(microseconds=1)))
-
-
-def _streaks(nets: Iterable[Decimal]) -> tuple[int, int]:
-    """Return the longest runs of wins and of losses; a break-even ends both."""
-    runs: dict[int, int] = defaultdict(int)
-    for sign, run in groupby((net > 0) - (net < 0) for net in nets):
-        runs[sign] = max(runs[sign], sum(1 for _ in run))
-    return runs[1], runs[-1]
 
 
 class _Daily(msgspec.Struct, frozen=True):
@@ -218,61 +195,67 @@ def measured(
 ) -> Performance:
     """Return what `measure` does, of positions without all that metrics do not need."""
     trades = sorted(trades, key=lambda p: (p.exit_time, p.id))
-    nets = [p.net for p in trades]
-    wins, losses = [n for n in nets if n > 0], [n for n in nets if n < 0]
-    gross_profit, gross_loss, net_profit = sum(wins, ZERO), sum(losses, ZERO), sum(nets, ZERO)
-    rs = _known(p.r for p in trades)
-    mean_r = _mean(rs)
-    seconds = [Decimal((p.exit_time - p.entry_time) // timedelta(seconds=1)) for p in trades]
-    gross = sum((p.gross for p in trades), ZERO)
-    winning, losing = _streaks(nets)
+    tally = Tally(starting_equity)
+    tally.add(trades)
+    return tallied(tally, equity, _exposure(trades, held, period))
+
+
+def tallied(tally: Tally, equity: Sequence[DayEquity] = (), exposure: Decimal | None = None) -> Performance:
+    """Return the metrics of the trades added up, with those of the daily equity where there is one."""
+    below, begun, ended = tally.drawdown, tally.started_with, tally.equity
+    since = tally.first_entry
     if equity:
-        curve = [(datetime(d.day.year, d.day.month, d.day.day, tzinfo=UTC), d.equity) for d in equity]
-    else:
-        curve = [(min((p.entry_time for p in trades), default=datetime.min.replace(tzinfo=UTC)), starting_equity)]
-        for trade in trades:
-            curve.append((trade.exit_time, curve[-1][1] + trade.net))
-    deepest, share, days = _drawdown(curve)
+        begun, ended, since = equity[0].equity, equity[-1].equity, _midnight(equity[0])
+        below = Drawdown(begun)
+        for each in equity:
+            below.add(_midnight(each), each.equity)
     daily = _daily(equity)
-    begun, ended = curve[0][1], curve[-1][1]
+    mean_r = tally.r / len(tally.rs) if tally.rs else None
     return Performance(
-        trades=len(trades),
-        wins=len(wins),
-        losses=len(losses),
-        break_evens=len(trades) - len(wins) - len(losses),
-        win_rate=_over(Decimal(len(wins)), Decimal(len(trades))),
-        gross=gross,
-        gross_profit=gross_profit,
-        gross_loss=gross_loss,
-        net_profit=net_profit,
-        profit_factor=_over(gross_profit, -gross_loss),
-        expectancy=_rounded(_mean(nets)),
-        expectancy_r=_rounded(mean_r),
-        average_win=_rounded(_mean(wins)),
-        average_loss=_rounded(_mean(losses)),
-        payoff_ratio=_over(_mean(wins), None if not losses else -(gross_loss / len(losses))),
-        largest_win=max(wins, default=None),
-        largest_loss=min(losses, default=None),
-        longest_winning_streak=winning,
-        longest_losing_streak=losing,
-        average_duration=_rounded(_mean(seconds)),
-        median_duration=median(seconds) if seconds else None,
-        average_mae_r=_rounded(_mean(_known(p.mae_r for p in trades))),
-        average_mfe_r=_rounded(_mean(_known(p.mfe_r for p in trades))),
-        exit_efficiency=_over(gross, sum((p.best_profit for p in trades), ZERO)) if trades else None,
-        fees=sum((p.fees for p in trades), ZERO),
-        funding=sum((p.funding for p in trades), ZERO),
-        slippage=sum((p.slippage for p in trades), ZERO),
-        max_drawdown=deepest,
-        max_drawdown_share=ratio(share),
-        max_drawdown_days=ratio(days),
+        trades=tally.trades,
+        wins=tally.wins,
+        losses=tally.losses,
+        break_evens=tally.trades - tally.wins - tally.losses,
+        win_rate=_each(Decimal(tally.wins), tally.trades),
+        gross=tally.gross,
+        gross_profit=tally.gross_profit,
+        gross_loss=tally.gross_loss,
+        net_profit=tally.net,
+        profit_factor=_over(tally.gross_profit, -tally.gross_loss),
+        expectancy=_each(tally.net, tally.trades),
+        expectancy_r=None if mean_r is None else ratio(mean_r),
+        average_win=_each(tally.gross_profit, tally.wins),
+        average_loss=_each(tally.gross_loss, tally.losses),
+        payoff_ratio=_over(
+            tally.gross_profit / tally.wins if tally.wins else None,
+            -(tally.gross_loss / tally.losses) if tally.losses else None,
+        ),
+        largest_win=tally.largest_win,
+        largest_loss=tally.largest_loss,
+        longest_winning_streak=tally.streaks[1],
+        longest_losing_streak=tally.streaks[-1],
+        average_duration=_each(Decimal(sum(tally.durations)), tally.trades),
+        median_duration=_median(tally.durations),
+        average_mae_r=_each(tally.mae_r, len(tally.rs)),
+        average_mfe_r=_each(tally.mfe_r, len(tally.rs)),
+        exit_efficiency=_over(tally.gross, tally.best_profit) if tally.trades else None,
+        fees=tally.fees,
+        funding=tally.funding,
+        slippage=tally.slippage,
+        max_drawdown=below.deepest,
+        max_drawdown_share=ratio(below.share),
+        max_drawdown_days=ZERO if since is None else ratio(below.days(since)),
         total_return=_over(ended - begun, begun),
         sharpe=daily.sharpe,
         sortino=daily.sortino,
-        calmar=_over(daily.annualised, share),
-        sqn=_over(None if mean_r is None else Decimal(len(rs)).sqrt() * mean_r, _deviation(rs)),
-        exposure=_exposure(trades, held, period),
+        calmar=_over(daily.annualised, below.share),
+        sqn=_over(None if mean_r is None else Decimal(len(tally.rs)).sqrt() * mean_r, _deviation(tally.rs)),
+        exposure=exposure,
     )
+
+
+def _midnight(of: DayEquity) -> datetime:
+    return datetime(of.day.year, of.day.month, of.day.day, tzinfo=UTC)
 
 
 DIMENSIONS: dict[str, Callable[[Position, tzinfo], str]] = {
@@ -310,5 +293,10 @@ def measure_by(
     groups: dict[str, list[Position]] = defaultdict(list)
     for position in positions:
         groups[DIMENSIONS[dimension](position, zone)].append(position)
-    names = sorted(groups, key=lambda name: (_PLACE[dimension].get(name, 0) if dimension in _PLACE else 0, name))
-    return {name: measure(groups[name], starting_equity, period=period) for name in names}
+    return {name: measure(groups[name], starting_equity, period=period) for name in in_order(dimension, groups)}
+
+
+def in_order(dimension: str, names: Iterable[str]) -> list[str]:
+    """Return the names of groups of a dimension in their order."""
+    places = _PLACE.get(dimension, {})
+    return sorted(names, key=lambda name: (places.get(name, 0), name))

@@ -23,6 +23,7 @@ from web.keys import Keys
 from web.limits import limits
 from web.panel import PAGES
 from web.problems import Refused, problem
+from web.shared import Shared
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +82,7 @@ def create_app(config: PanelConfig) -> Flask:
     limiter = limits(app)
     access.protect(app, config.keys, limiter, proxied=config.proxied)
     formats.register(app)
-    app.register_blueprint(pages.blueprint(PAGES, reading, config.account, config.clock, config.logs))
+    app.register_blueprint(pages.blueprint(PAGES, reading, config.account, config.clock, Shared(lambda: broadcast.change), config.logs))
     app.register_blueprint(control.blueprint(engine, config.account, config.clock, limiter))
     app.register_blueprint(stream.blueprint(broadcast))
     app.register_blueprint(health.blueprint(reading, config.account, config.clock))

@@ -17,13 +17,11 @@ from atlas.strat.series import Series
 from db.models import CandleRow, PastBarsRow
 from web.standing import Standing
 
-RULES = StratRules()
-
 _bars = msgspec.json.Decoder(tuple[Bar, ...])
 
 
 class NumberedBar(msgspec.Struct, frozen=True):
-    """A bar with its Strat number: null for the first of a series. `failed`: a 2 that went on against its side.
+    """A bar with its Strat number: null for the first of a series. `failed`: a failed 2 by the account's rules.
 
     `forming`: the period is not over. `verified` is False while the bar may have a hole.
     """
@@ -37,9 +35,12 @@ class NumberedBar(msgspec.Struct, frozen=True):
 
 
 def numbered_bars(
-    connection: Connection, symbol: str, timeframe: str, count: int, forming: Standing | None
+    connection: Connection, symbol: str, timeframe: str, count: int, forming: Standing | None, rules: StratRules
 ) -> list[NumberedBar]:
-    """Return the newest `count` bars, oldest first, the forming one among them if it has a trade."""
+    """Return the newest `count` bars, oldest first, the forming one among them if it has a trade.
+
+    `rules` say what makes a 2 failed.
+    """
     seen = {row.open_time: row for row in reversed(_candles(connection, symbol, timeframe, count + 1))}
     past = {bar.open_time: bar for bar in _past(connection, symbol, timeframe)}
     closed = {**past, **{opened: _bar(row) for opened, row in seen.items()}}
@@ -49,13 +50,13 @@ def numbered_bars(
         bar, row = closed[opened], seen.get(opened)
         if series.last is not None and bar.open_time < series.last.close_time:
             continue
-        one = series.close(bar, RULES)
-        failed = bool(failed_two(bar, one.prior))
+        one = series.close(bar, rules)
+        failed = bool(failed_two(bar, one.prior, rules.failed))
         found.append(NumberedBar(bar, one.type, failed, one.color, row is None or row.verified, forming=False))
     last = series.last
     now = None if forming is None else forming.bar
     if now is not None and (last is None or last.close_time <= now.open_time):
-        failed = bool(failed_two(now, last))
+        failed = bool(failed_two(now, last, rules.failed))
         shade = color(now.open, now.close)
         found.append(NumberedBar(now, type_after(now, last), failed, shade, verified=True, forming=True))
     return found[-count:]

@@ -49,6 +49,11 @@ class Broadcast:
         """The number of the latest change."""
         return self._number
 
+    @property
+    def change(self) -> int | None:
+        """The number of the latest change, None before anybody listened for one."""
+        return self._number or None
+
     def heard(self) -> None:
         """Something changed."""
         with self._changed:

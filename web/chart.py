@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from atlas.market.product import Product
 from atlas.market.timeframes import TIMEFRAMES, period
 from db.models import CandleRow, FormingRow, PositionRow, ProductRow, QuoteRow, SetupRow
+from db.terms import rules
 from web import queries
 from web.bars import NumberedBar, numbered_bars
 from web.pages import Arguments, Page, Shown
@@ -37,7 +38,7 @@ class Asked(Arguments):
 
 
 class ChartBar(TypedDict):
-    """One bar. `number` is 1, 2U, 2D, 3 or null; `failed` marks a 2 that closes (forming: stands) against its side."""
+    """One bar. `number` is 1, 2U, 2D, 3 or null; `failed` marks a failed 2 as `strat.failed` has it."""
 
     opens: str
     open: str
@@ -126,7 +127,8 @@ def chart(connection: Connection, shown: Shown, asked: Asked) -> Chart:
     if symbol is None or timeframe is None:
         return found
     forming = standings(connection, market_time, [symbol]).get(symbol, {}).get(timeframe)
-    bars = numbered_bars(connection, symbol, timeframe, asked.bars, forming)
+    strat = rules(connection, shown.account or "").strat
+    bars = numbered_bars(connection, symbol, timeframe, asked.bars, forming, strat)
     quote = connection.execute(select(QuoteRow.__table__).where(QuoteRow.symbol == symbol)).one_or_none()
     found["bars"] = [_bar(bar) for bar in bars if asked.since is None or bar.bar.open_time >= asked.since]
     found["tick"] = text(_tick(connection, symbol))

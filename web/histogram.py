@@ -13,12 +13,24 @@ class Bin(TypedDict):
     count: int
 
 
-def bins(values: Iterable[Decimal], low: Decimal, high: Decimal, step: Decimal) -> list[Bin]:
-    """Return the bins from the lowest up: one below `low`, those of width `step` up to `high`, one from there on."""
-    inner = int((high - low) / step)
-    counts = [0] * (inner + 2)
-    for value in values:
-        place = int(((value - low) / step).to_integral_value(ROUND_FLOOR)) + 1
-        counts[min(max(place, 0), inner + 1)] += 1
-    edges = [None, *(f"{(low + place * step).normalize():f}" for place in range(inner + 1)), None]
-    return [{"low": edges[place], "high": edges[place + 1], "count": count} for place, count in enumerate(counts)]
+class Histogram:
+    """Bins from the lowest up: one below `low`, those of width `step` up to `high`, one from there on."""
+
+    def __init__(self, low: str, high: str, step: str) -> None:
+        self._low, self._step = Decimal(low), Decimal(step)
+        self._inner = int((Decimal(high) - self._low) / self._step)
+        self._counts = [0] * (self._inner + 2)
+
+    def add(self, values: Iterable[Decimal]) -> None:
+        """Count the values."""
+        for value in values:
+            place = int(((value - self._low) / self._step).to_integral_value(ROUND_FLOOR)) + 1
+            self._counts[min(max(place, 0), self._inner + 1)] += 1
+
+    def bins(self) -> list[Bin]:
+        """Return what was counted."""
+        edges = [f"{(self._low + place * self._step).normalize():f}" for place in range(self._inner + 1)]
+        return [
+            {"low": low, "high": high, "count": count}
+            for low, high, count in zip([None, *edges], [*edges, None], self._counts, strict=True)
+        ]

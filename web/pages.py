@@ -20,6 +20,7 @@ from sqlalchemy import Connection, Engine
 from web import queries
 from web.openapi import Document
 from web.problems import Refused
+from web.shared import Shared
 from web.table import as_csv
 
 Section = Mapping[str, Any]
@@ -49,7 +50,8 @@ class Page(msgspec.Struct, frozen=True):
     """One page. `name` names its template and its API, `path` may hold a parameter: `/trades/<id>`.
 
     `section` raises `Refused` for what is not there. `answer` is the TypedDict its section is described by in OpenAPI.
-    `scripts` and `styles` are files of `static`. `table` gives the rows of `PATH.csv`, the head first.
+    `scripts` and `styles` are files of `static`. `table` gives the rows of `PATH.csv`, the head first. `of_session`: its
+    content holds something of one session, a form's token, so that no two viewers may share it.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Page(msgspec.Struct, frozen=True):
     scripts: tuple[str, ...] = ()
     styles: tuple[str, ...] = ()
     in_menu: bool = True
+    of_session: bool = False
     table: Callable[[Connection, Shown, Any], Iterable[Sequence[str | None]]] | None = None
 
     @property
@@ -80,6 +83,7 @@ def blueprint(
     engine: Engine,
     account: str | None,
     clock: Callable[[], datetime],
+    shared: Shared,
     logs: Path | None = None,
 ) -> Blueprint:
     """Return the routes of all pages; `account` None shows the one whose daemon beat last."""
@@ -101,7 +105,10 @@ def blueprint(
             return render_template("page.html", page=page, menu=menu, view=section(values), content=content)
 
         def content(**values: Any) -> str:
-            return render_template(f"{page.name}.html", page=page, view=section(values))
+            def made() -> str:
+                return render_template(f"{page.name}.html", page=page, view=section(values))
+
+            return made() if page.of_session else shared.get(request.full_path, made)
 
         def api(**values: Any) -> Response:
             return jsonify(section(values))

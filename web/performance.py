@@ -11,7 +11,7 @@ from atlas.performance import DIMENSIONS, DayEquity, Performance
 from db.terms import timezone
 from web import queries
 from web.days import days
-from web.histogram import Bin, bins
+from web.histogram import Bin
 from web.measured import Measured, measured
 from web.pages import Arguments, Page, Shown
 from web.trades_queries import Day
@@ -129,9 +129,7 @@ def performance(connection: Connection, shown: Shown, asked: Asked) -> Performan
     found["days"] = _stretches(by_day, ends, lambda day: str(day))
     found["weeks"] = _stretches(by_day, ends, lambda day: str(day - timedelta(days=day.weekday())))
     found["months"] = _stretches(by_day, ends, lambda day: f"{day:%Y-%m}")
-    found["r"] = bins(seen.closed.r, Decimal(-3), Decimal(5), Decimal("0.5"))
-    found["mae"] = bins(seen.closed.mae, Decimal(0), Decimal(2), Decimal("0.25"))[1:]
-    found["mfe"] = bins(seen.closed.mfe, Decimal(0), Decimal(4), Decimal("0.25"))[1:]
+    found["r"], found["mae"], found["mfe"] = seen.closed.r, seen.closed.mae[1:], seen.closed.mfe[1:]
     return found
 
 

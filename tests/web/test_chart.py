@@ -5,9 +5,10 @@ from urllib.parse import urlencode
 
 from flask.testing import FlaskClient
 
-from actors.messages import FrameBars
+from actors.messages import FrameBars, TermsSet
 from atlas.market.bar import Bar
 from atlas.market.products import built_in
+from atlas.rules import Rules, StratRules
 from db.repositories.market import save_products
 from tests.web.scene import NOW, Daemon, closed, position, setup
 from tests.web.shown_bars import BIP, D, closed_bar, frame, tell_forming, tell_past
@@ -47,6 +48,16 @@ def test_each_bar_has_its_number_and_a_failed_2_is_marked(daemon: Daemon, client
     assert numbers(found) == [None, "1", "2U", "F2U", "2D", "3", "2D"]
     assert [bar["forming"] for bar in found["bars"]] == [False] * 6 + [True]
     assert (found["symbol"], found["timeframe"]) == (BIP, "1h")
+
+
+def test_what_makes_a_2_failed_is_what_the_account_is_set_to(daemon: Daemon, client: FlaskClient) -> None:
+    daemon.open_account()
+    green = (hour(2, "100", "112", "95", "111"), hour(1, "100", "113", "96", "111"))  # Green, and back below 112.
+    tell_past(daemon, BIP, [FrameBars("1h", green, None)])
+    tell_forming(daemon, BIP, frame("1h", "112", "114", "97", "112.5", prior=("113", "96")))
+    assert numbers(chart(client)) == [None, "2U", "2U"]
+    daemon.write(TermsSet(NOW, Rules(strat=StratRules(failed="reclaim")), (), "reclaim", "reclaim"))
+    assert numbers(chart(client)) == [None, "F2U", "F2U"]
 
 
 def test_a_forming_bar_moves_with_the_newest_price(daemon: Daemon, client: FlaskClient) -> None:

@@ -9,10 +9,11 @@ import pytest
 from flask.testing import FlaskClient
 
 from actors.messages import DayStarted
+from atlas.money.book import Position
 from atlas.performance import DIMENSIONS, measure, measure_by
 from tests.web.scene import NOW, Daemon, busy_day, closed, position
 from web import measured as measuring
-from web.histogram import bins
+from web.histogram import Histogram
 
 D = Decimal
 TRADES = [
@@ -90,9 +91,15 @@ def test_one_more_trade_is_measured_at_once_and_none_is_measured_twice(
     day: Daemon, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = performance(client)
-    read: list[int] = []
+    read: list[str] = []
+
+    def noticed(*args: Any) -> list[Position]:
+        found = positions(*args)
+        read.extend(each.setup for each in found)
+        return found
+
     positions = measuring.positions
-    monkeypatch.setattr(measuring, "positions", lambda *args: read.append(1) or positions(*args))
+    monkeypatch.setattr(measuring, "positions", noticed)
     day.quote("60301", seconds=5)
     assert performance(client)["metrics"]["net_profit"] == first["metrics"]["net_profit"]
     assert read == []
@@ -100,7 +107,19 @@ def test_one_more_trade_is_measured_at_once_and_none_is_measured_twice(
     again = performance(client)["metrics"]
     assert again["trades"] == 4
     assert D(again["gross"]) == D(first["metrics"]["gross"]) + 60
-    assert read == [1]
+    assert sorted(read) == ["2D-1-1-2U", "2U-1-2U"], "the one that closed last before it, and the new one"
+
+
+def test_a_trade_stored_late_is_measured_as_if_it_had_come_in_time(day: Daemon, client: FlaskClient) -> None:
+    """Found closed at a start: its exit lies before exits that are measured already."""
+    assert performance(client)["metrics"]["trades"] == 3
+    late = closed(position(), "60600", "target", "60", 100)
+    day.end(late)
+    found = performance(client)
+    wanted = measure([*TRADES, late], D(10000))
+    assert found["metrics"]["longest_losing_streak"] == wanted.longest_losing_streak == 1
+    assert (found["metrics"]["trades"], D(found["metrics"]["sqn"])) == (4, wanted.sqn)
+    assert sum(each["count"] for each in found["r"]) == 4
 
 
 def test_what_r_mae_and_mfe_come_to_is_counted_in_bins(day: Daemon, client: FlaskClient) -> None:
@@ -112,8 +131,10 @@ def test_what_r_mae_and_mfe_come_to_is_counted_in_bins(day: Daemon, client: Flas
 
 
 def test_a_value_on_an_edge_counts_above_it_and_what_is_beyond_the_edges_is_not_lost() -> None:
-    found = bins([D(-9), D("-0.5"), D("-0.01"), D(0), D("0.49"), D("0.5"), D(1), D(7)], D("-0.5"), D(1), D("0.5"))
-    assert [(each["low"], each["high"], each["count"]) for each in found] == [
+    counted = Histogram("-0.5", "1", "0.5")
+    counted.add([D(-9), D("-0.5"), D("-0.01"), D(0), D("0.49")])
+    counted.add([D("0.5"), D(1), D(7)])
+    assert [(each["low"], each["high"], each["count"]) for each in counted.bins()] == [
         (None, "-0.5", 1), ("-0.5", "0", 2), ("0", "0.5", 2), ("0.5", "1", 1), ("1", None, 2)
     ]  # fmt: skip
 

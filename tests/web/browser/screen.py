@@ -64,6 +64,13 @@ class Screen:
         expect(self.page.locator("[aria-busy=true]")).to_have_count(0, timeout=WAIT)
         return self.page
 
+    def rest(self) -> None:
+        """Let the page stand still, as one in a hidden tab does: what is looked at then is not replaced meanwhile."""
+        self.page.evaluate(
+            "Object.defineProperty(document, 'hidden', {value: true, configurable: true});"
+            "document.dispatchEvent(new Event('visibilitychange'))"
+        )
+
     @property
     def sideways(self) -> int:
         """How many pixels the page can be scrolled sideways."""

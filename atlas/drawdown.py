@@ -1,0 +1,47 @@
+"""How far and for how long a curve of money stands below its highest so far."""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+ZERO = Decimal(0)
+
+
+class Drawdown:
+    """The drawdown of a curve told point by point, oldest first; it starts at a peak of `start` USD.
+
+    When it started need not be known until `days` is asked for.
+    """
+
+    __slots__ = ("_fall", "_longest", "_peak", "_peak_at", "_under_start", "deepest", "share")
+
+    def __init__(self, start: Decimal) -> None:
+        self.deepest = ZERO
+        """The deepest below a peak, USD."""
+        self.share = ZERO
+        """The deepest as a share of its peak."""
+        self._peak = start
+        self._peak_at: datetime | None = None
+        self._fall = ZERO
+        """The deepest below the peak in force."""
+        self._longest = timedelta()
+        self._under_start: datetime | None = None
+
+    def add(self, at: datetime, value: Decimal) -> None:
+        """Take the next point; never one before the last."""
+        fall = self._peak - value
+        if fall > self._fall:
+            self._fall = fall
+            self.deepest = max(self.deepest, fall)
+            if self._peak > 0:
+                self.share = max(self.share, fall / self._peak)
+        if self._fall and self._peak_at is None:
+            self._under_start = at
+        elif self._fall and self._peak_at is not None:
+            self._longest = max(self._longest, at - self._peak_at)
+        if fall <= 0:
+            self._peak, self._peak_at, self._fall = value, at, ZERO
+
+    def days(self, start: datetime) -> Decimal:
+        """Return the longest time from a peak to its recovery, or to the last point, in days of 24 hours."""
+        first = timedelta() if self._under_start is None else self._under_start - start
+        return Decimal(max(self._longest, first) // timedelta(seconds=1)) / 86400
