@@ -13,14 +13,13 @@ import tomllib
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal, cast, get_origin
+from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
 import msgspec
-from pydantic import ConfigDict, Field, ValidationError, create_model
-from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
+from atlas.config_environment import from_environment
 from atlas.config_sections import (
     ChannelSettings,
     CoinbaseSettings,
@@ -100,10 +99,10 @@ _TYPO = 0.75
 """How like a setting another ATLAS_… name must be to count as a slip of the pen; others may belong to anything."""
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """Everything that can be set. `load` reads it; `rules()` gives the part that decides trades."""
 
-    model_config = SettingsConfigDict(env_prefix="ATLAS_", env_nested_delimiter="__", extra="forbid")
+    model_config = ConfigDict(extra="forbid")
 
     mode: Literal["signals", "paper"] = "paper"
     exchange: ExchangeSettings = ExchangeSettings()
@@ -117,18 +116,6 @@ class Settings(BaseSettings):
     logs: LogSettings = LogSettings()
     coinbase: CoinbaseSettings = CoinbaseSettings()
     shard: ShardSettings = ShardSettings()
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """`load` merges the sources itself, so that the command line can win over the environment."""
-        return (init_settings,)
 
     def rules(self) -> Rules:
         """Return the rules of trading these settings hold, checked against one another."""
@@ -151,7 +138,7 @@ def load(path: Path | None = None, overrides: dict[str, Any] | None = None) -> S
     file = location(path)
     _check_environment()
     environment = _honoured()
-    merge(environment, _Environment(_Settings)())
+    merge(environment, from_environment(_Settings, _NO_SETTINGS))
     layers = (
         ("the settings" if file is None else str(file), {} if file is None else _read(file)),
         ("the environment", environment),
@@ -217,19 +204,6 @@ def _read(file: Path) -> dict[str, Any]:
         raise ConfigurationError(f"{file} is not valid TOML: {error}; mend that line") from None
     except OSError as error:
         raise ConfigurationError(f"{file} cannot be read: {error.strerror}; mend its permissions") from None
-
-
-class _Environment(EnvSettingsSource):
-    """`ATLAS_SECTION__KEY`; a list is words between commas, as with `--set`, or JSON."""
-
-    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
-        """Return JSON decoded, a list's plain words split, and anything else as it is: validation then names it."""
-        try:
-            return super().decode_complex_value(field_name, field, value)
-        except (ValueError, RecursionError):
-            if get_origin(field.annotation) is tuple:
-                return [word.strip() for word in value.split(",") if word.strip()]
-            return value
 
 
 def _honoured() -> dict[str, Any]:

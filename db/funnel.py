@@ -1,7 +1,6 @@
 """What became of every trigger, by timeframe and family: triggers = trades + Σ rejections, for any period."""
 
-from collections import Counter
-from typing import Any
+from collections import Counter, defaultdict
 
 from sqlalchemy import Connection, and_, func, select
 
@@ -16,33 +15,31 @@ def funnel(connection: Connection, account: str, period: Period = ALWAYS) -> lis
     A rejection belongs to the period of its trigger, which may be a moment earlier. A trigger that is neither a trade
     nor rejected yet (one is at most, while its input is being decided) is not counted.
     """
-    of_period = (TriggerRow.account == account, *period.of(TriggerRow.at))
-    triggers = _counted(connection, TriggerRow, *of_period, TriggerRow.outcome.is_not(None))
-    trades = _counted(connection, TriggerRow, *of_period, TriggerRow.outcome == "trade")
-    invalidated = _counted(
-        connection,
-        SetupRow,
-        SetupRow.account == account,
-        SetupRow.status == "invalidated",
-        *period.of(SetupRow.resolved_at),
-    )
-    return funnel_rows(triggers, trades, _gates(connection, *of_period), invalidated)
-
-
-def _gates(connection: Connection, *where: Any) -> dict[Key, Counter[str]]:
-    columns = (TriggerRow.timeframe, TriggerRow.family, RejectionRow.gate)
+    outcomes = (TriggerRow.timeframe, TriggerRow.family, TriggerRow.outcome, RejectionRow.gate)
+    rejected = and_(RejectionRow.account == TriggerRow.account, RejectionRow.id == TriggerRow.id)
     query = (
-        select(*columns, func.count())
-        .join(RejectionRow, and_(RejectionRow.account == TriggerRow.account, RejectionRow.id == TriggerRow.id))
-        .where(*where)
-        .group_by(*columns)
+        select(*outcomes, func.count())
+        .outerjoin(RejectionRow, rejected)
+        .where(TriggerRow.account == account, *period.of(TriggerRow.at), TriggerRow.outcome.is_not(None))
+        .group_by(*outcomes)
     )
-    found: dict[Key, Counter[str]] = {}
-    for timeframe, family, gate, count in connection.execute(query):
-        found.setdefault((timeframe, family), Counter())[gate] = count
-    return found
+    triggers, trades = Counter[Key](), Counter[Key]()
+    gates: defaultdict[Key, Counter[str]] = defaultdict(Counter)
+    for timeframe, family, outcome, gate, count in connection.execute(query):
+        key = timeframe, family
+        triggers[key] += count
+        if outcome == "trade":
+            trades[key] += count
+        if gate is not None:
+            gates[key][gate] += count
+    return funnel_rows(triggers, trades, gates, _invalidated(connection, account, period))
 
 
-def _counted(connection: Connection, table: Any, *where: Any) -> Counter[Key]:
-    query = select(table.timeframe, table.family, func.count()).where(*where).group_by(table.timeframe, table.family)
+def _invalidated(connection: Connection, account: str, period: Period) -> Counter[Key]:
+    of_row = SetupRow.timeframe, SetupRow.family
+    query = (
+        select(*of_row, func.count())
+        .where(SetupRow.account == account, SetupRow.status == "invalidated", *period.of(SetupRow.resolved_at))
+        .group_by(*of_row)
+    )
     return Counter({(timeframe, family): count for timeframe, family, count in connection.execute(query)})

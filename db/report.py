@@ -16,8 +16,9 @@ from atlas.backtest.result import FunnelRow, Trade, trade
 from atlas.money.book import Position
 from atlas.performance import DIMENSIONS, DayEquity, Performance, measure, measure_by
 from db.equity import daily_equity
+from db.exposure import lived
 from db.funnel import funnel
-from db.models import EventRow, LedgerRow
+from db.models import LedgerRow
 from db.period import ALWAYS, Period
 from db.results import Summary, opened_account, positions, summary
 
@@ -75,7 +76,7 @@ def report(connection: Connection, account: str, timezone: str, period: Period =
     closed = positions(connection, account, "closed", period)
     equity = daily_equity(connection, account, timezone, period)
     begun = equity[0].equity if equity else row.starting_equity
-    seen = _seen(connection, account, period)
+    seen = lived(connection, account, period)
     zone = ZoneInfo(timezone)
     return Report(
         period=period,
@@ -116,16 +117,3 @@ def _held(connection: Connection, account: str, period: Period) -> list[Position
     later = [] if period.end is None else positions(connection, account, "closed", Period(period.end))
     held = [*positions(connection, account, "open"), *later]
     return [each for each in held if period.end is None or each.entry_time < period.end]
-
-
-def _seen(connection: Connection, account: str, period: Period) -> tuple[datetime, datetime] | None:
-    """Return the part of the period in which the account lived, by market time: what exposure is a share of."""
-    query = select(func.min(EventRow.at), func.max(EventRow.at)).where(
-        EventRow.account == account, EventRow.input.is_not(None)
-    )
-    first, last = connection.execute(query).one()
-    if first is None or last is None:
-        return None
-    start = first if period.start is None else max(first, period.start)
-    end = last if period.end is None else min(last, period.end)
-    return (start, end) if start < end else None

@@ -1,4 +1,4 @@
-# Read by scripts/demo, scripts/test and .ci/run: find a Python, make the environment, say what is missing.
+# Read by every script here and by .ci/run: find a Python, make the environment, say what is missing.
 # Exit codes follow sysexits.h: 69 something outside is missing, 78 the machine is not set up.
 # shellcheck shell=bash
 
@@ -27,6 +27,15 @@ install_packages() {
         apt-get "${options[@]}" update
         apt-get "${options[@]}" install -y --no-install-recommends "$@"
     } </dev/null >&2
+}
+
+# share_out ARGUMENTS…: set parallel, by which pytest shares the tests out; nothing where ARGUMENTS want one process.
+# A file's tests stay in one process, so that its module fixtures are made once. Many wait for a server or a browser: one
+# process more than cores.
+share_out() {
+    local jobs=${ATLAS_TEST_JOBS:-$(($(nproc) + 1))}
+    parallel=(-n "$((jobs < 4 ? jobs : 4))" --dist loadfile)
+    case " $* " in *" no:xdist "* | *" -pno:xdist "* | *" --pdb "*) parallel=() ;; esac
 }
 
 # base_python COMMAND: print "VERSION PATH" of the interpreter behind COMMAND (not of a virtual environment's link).

@@ -14,10 +14,9 @@ from atlas.rules import StratRules
 from atlas.strat.bar_types import BarType, color, type_after
 from atlas.strat.labels import failed_two
 from atlas.strat.series import Series
-from db.models import CandleRow, PastBarsRow
+from db.models import CandleRow
+from db.repositories.market import past_bars
 from web.standing import Standing
-
-_bars = msgspec.json.Decoder(tuple[Bar, ...])
 
 
 class NumberedBar(msgspec.Struct, frozen=True):
@@ -42,7 +41,7 @@ def numbered_bars(
     `rules` say what makes a 2 failed.
     """
     seen = {row.open_time: row for row in reversed(_candles(connection, symbol, timeframe, count + 1))}
-    past = {bar.open_time: bar for bar in _past(connection, symbol, timeframe)}
+    past = {bar.open_time: bar for bar in past_bars(connection, symbol, timeframe)}
     closed = {**past, **{opened: _bar(row) for opened, row in seen.items()}}
     series = Series(symbol, timeframe)
     found: list[NumberedBar] = []
@@ -65,12 +64,6 @@ def numbered_bars(
 def _candles(connection: Connection, symbol: str, timeframe: str, count: int) -> list[Row[Any]]:
     query = select(CandleRow.__table__).where(CandleRow.symbol == symbol, CandleRow.timeframe == timeframe)
     return list(connection.execute(query.order_by(CandleRow.open_time.desc()).limit(count)))
-
-
-def _past(connection: Connection, symbol: str, timeframe: str) -> tuple[Bar, ...]:
-    query = select(PastBarsRow.bars).where(PastBarsRow.symbol == symbol, PastBarsRow.timeframe == timeframe)
-    told = connection.execute(query).scalar_one_or_none()
-    return () if told is None else _bars.decode(told)
 
 
 def _bar(row: Row[Any]) -> Bar:

@@ -5,7 +5,7 @@ Colors and type come from trade.css; nothing here needs a script or a style attr
 
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from markupsafe import Markup, escape
 
@@ -21,26 +21,50 @@ Bar = Mapping[str, Any]
 
 
 def bars_drawn(story: Mapping[str, Any]) -> Markup:
-    """Return the drawing of a story's bars, none without a bar."""
-    bars: Sequence[Bar] = story["bars"]
-    if not bars:
-        return Markup("")
-    drawing = _Drawing(story, bars)
-    return Markup("").join(drawing.parts())
+    """Return the drawing of a story's bars, none without a bar; with the fills where they are of the same product."""
+    levels = {name: Decimal(story[name]) for name in ("trigger", "stop", "target")}
+    if story["trade"] is not None and story["executed"] is None:
+        return _drawn(story["bars"], levels | _levels(story["trade"]), *_fills(story["trade"]))
+    return _drawn(story["bars"], levels, _End("entered", story["at"], Decimal(story["price"]), "the trigger"))
+
+
+def executed_drawn(story: Mapping[str, Any]) -> Markup:
+    """Return the drawing of the bars of the product it was executed on, with its fills; none without a bar."""
+    executed = story["executed"]
+    levels = {"trigger": Decimal(executed["trigger"]), **_levels(story["trade"])}
+    return _drawn(executed["bars"], levels, *_fills(story["trade"]))
+
+
+class _End(NamedTuple):
+    """Where it went in, or out."""
+
+    kind: str
+    at: str
+    price: Decimal
+    name: str
+
+
+def _levels(trade: Mapping[str, Any]) -> dict[str, Decimal]:
+    return {"stop": Decimal(trade["first_stop"]), "target": Decimal(trade["target"])}
+
+
+def _fills(trade: Mapping[str, Any]) -> Iterator[_End]:
+    yield _End("entered", trade["entry_time"], Decimal(trade["entry_price"]), "entry")
+    if trade["exit_price"]:
+        yield _End("left", trade["exit_time"], Decimal(trade["exit_price"]), "exit")
+
+
+def _drawn(bars: Sequence[Bar], levels: Mapping[str, Decimal], *ends: _End) -> Markup:
+    return Markup("").join(_Drawing(bars, levels, ends).parts()) if bars else Markup("")
 
 
 class _Drawing:
-    def __init__(self, story: Mapping[str, Any], bars: Sequence[Bar]) -> None:
-        self.story, self.bars = story, bars
-        held = story["trade"]
-        self.held: Mapping[str, Any] | None = held if held is not None and held["symbol"] == story["symbol"] else None
+    def __init__(self, bars: Sequence[Bar], levels: Mapping[str, Decimal], ends: Sequence[_End]) -> None:
+        self.bars, self.levels, self.ends = bars, levels, ends
         self.step = min(max(ROOM / len(bars), NARROW), WIDE)
         self.right = self.step * len(bars)
-        self.levels = {name: Decimal(story[name]) for name in ("trigger", "stop", "target")}
-        if self.held is not None:
-            self.levels |= {"stop": Decimal(self.held["first_stop"]), "target": Decimal(self.held["target"])}
-        ends = [self._exit_price(), *self.levels.values()]
-        prices = [*(Decimal(bar[edge]) for bar in bars for edge in ("high", "low")), *(end for end in ends if end)]
+        prices = [*(Decimal(bar[edge]) for bar in bars for edge in ("high", "low")), *levels.values()]
+        prices += [end.price for end in ends]
         margin = (max(prices) - min(prices)) / 20 or max(prices) / 100
         self.low, self.high = min(prices) - margin, max(prices) + margin
 
@@ -55,7 +79,7 @@ class _Drawing:
         for place, bar in enumerate(self.bars):
             yield from self._bar(place, bar)
         yield from self._tags()
-        yield from self._ends()
+        yield from map(self._point, self.ends)
         yield Markup("</svg>")
 
     def _said(self) -> str:
@@ -101,21 +125,10 @@ class _Drawing:
             tag = Markup('<text class="tag {}" x="{:.1f}" y="{:.1f}"><title>{}</title>{}</text>')
             yield tag.format(name, self.right + 6, last + 4, name, readable.price(level))
 
-    def _exit_price(self) -> Decimal | None:
-        return Decimal(self.held["exit_price"]) if self.held is not None and self.held["exit_price"] else None
-
-    def _ends(self) -> Iterator[Markup]:
-        """Where it went in, and out."""
-        price = Decimal(self.held["entry_price"] if self.held is not None else self.story["price"])
-        yield self._point("entered", self.story["at"], price, "the trigger" if self.held is None else "entry")
-        out = self._exit_price()
-        if out is not None and self.held is not None:
-            yield self._point("left", self.held["exit_time"], out, "exit")
-
-    def _point(self, kind: str, at: str, price: Decimal, name: str) -> Markup:
-        place = max((place for place, bar in enumerate(self.bars) if bar["open_time"] <= at), default=0)
+    def _point(self, end: _End) -> Markup:
+        place = max((place for place, bar in enumerate(self.bars) if bar["open_time"] <= end.at), default=0)
         return Markup('<circle class="{}" cx="{:.1f}" cy="{}" r="4"><title>{} {}</title></circle>').format(
-            kind, self._middle(place), self._y(price), name, readable.price(price)
+            end.kind, self._middle(place), self._y(end.price), end.name, readable.price(end.price)
         )
 
 

@@ -196,5 +196,11 @@ def blueprint(engine: Engine, account: str | None, clock: Callable[[], datetime]
 
 
 PAGE = Page(
-    name="control", title="Control", path="/control", section=control, answer=Control, arguments=ControlArguments
+    name="control",
+    title="Control",
+    path="/control",
+    section=control,
+    answer=Control,
+    arguments=ControlArguments,
+    of_session=True,
 )

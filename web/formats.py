@@ -9,7 +9,7 @@ from markupsafe import Markup, escape
 
 from atlas.money import readable
 from db.verdict import age
-from web.bars_drawn import bars_drawn
+from web.bars_drawn import bars_drawn, executed_drawn
 
 UNKNOWN = "–"
 
@@ -32,6 +32,7 @@ def register(app: Flask) -> None:
         moment,
         prose,
         bars_drawn,
+        executed_drawn,
     ):
         app.add_template_filter(function)
 

@@ -110,7 +110,7 @@ def _closed(connection: Connection, account: str, zone: str, period: Period, beg
     return found
 
 
-def _closed_in(account: str, period: Period) -> Select[tuple[int, datetime | None]]:
+def _closed_in(account: str, period: Period) -> Select[int, datetime | None]:
     return select(func.count(), func.max(PositionRow.exit_time)).where(
         PositionRow.account == account, PositionRow.status == "closed", *period.of(PositionRow.exit_time)
     )

@@ -50,8 +50,8 @@ class Page(msgspec.Struct, frozen=True):
     """One page. `name` names its template and its API, `path` may hold a parameter: `/trades/<id>`.
 
     `section` raises `Refused` for what is not there. `answer` is the TypedDict its section is described by in OpenAPI.
-    `scripts` and `styles` are files of `static`. `table` gives the rows of `PATH.csv`, the head first. `of_session`: its
-    content holds something of one session, a form's token, so that no two viewers may share it.
+    `scripts` and `styles` are files of `static`. `table` gives the rows of `PATH.csv`, the head first. `of_session`:
+    its content holds something of one session, a form's token, so that no two viewers may share it.
     """
 
     name: str

@@ -8,6 +8,7 @@ from typing import Final, TypedDict
 from sqlalchemy import Connection
 
 from atlas.performance import DIMENSIONS, DayEquity, Performance
+from db.exposure import exposure
 from db.terms import timezone
 from web import queries
 from web.days import days
@@ -73,7 +74,7 @@ class EquityDay(TypedDict):
 class PerformancePage(TypedDict):
     """The performance page. Days, weekdays and hours are those of `timezone`, the account's.
 
-    `metrics` are all of trading.md (Metrics) but exposure; `by` is dimension → groups. The bins are in R.
+    `metrics` are all of trading.md (Metrics); `by` is dimension → groups. The bins are in R.
     """
 
     at: str
@@ -120,8 +121,9 @@ def performance(connection: Connection, shown: Shown, asked: Asked) -> Performan
     row = queries.account(connection, shown.account) if shown.account is not None else None
     if shown.account is None or row is None or row.cash is None:
         return found
-    seen = measured(connection, shown.account, zone, days(asked.since, asked.until))
-    found["metrics"] = _metrics(seen)
+    period = days(asked.since, asked.until)
+    seen = measured(connection, shown.account, zone, period)
+    found["metrics"] = {**_metrics(seen), "exposure": text(exposure(connection, shown.account, period))}
     found["equity"] = _equity(seen.equity)
     found["by"] = {name: [_group(key, each) for key, each in seen.closed.by[name].items()] for name in GROUPED}
     by_day = seen.closed.by["day"]

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, and_, func, select
+from sqlalchemy import Connection, Row, Select, and_, func, select
 
 from db.models import (
     AccountRow,
@@ -136,3 +136,9 @@ def actors(connection: Connection, name: str, since: datetime | None) -> Rows:
     if since is not None:
         query = query.where(HealthRow.updated_at >= since)
     return connection.execute(query).all()
+
+
+def choices(connection: Connection, there: Select[Any]) -> dict[str, list[str]]:
+    """Return by column the values that the distinct rows `there` have, in order: the database reads the table once."""
+    rows = connection.execute(there).all()
+    return {column.name: sorted({getattr(row, column.name) for row in rows}) for column in there.selected_columns}

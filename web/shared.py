@@ -6,6 +6,7 @@ overviews a second would leave little for anybody else; made once, they cost as 
 
 import time
 from collections.abc import Callable, Hashable
+from math import inf
 from threading import Lock
 from typing import Final
 
@@ -20,7 +21,7 @@ class _Slot:
 
     def __init__(self) -> None:
         self.lock = Lock()
-        self.made_at = -OLDEST
+        self.made_at = -inf
         self.content = ""
 
 

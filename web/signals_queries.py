@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, 
 from atlas.risk import GATES
 from db.models import PositionRow, RejectionRow, SetupRow, TriggerRow
 from db.period import Period
+from web import queries
 from web.days import days
 from web.pages import Arguments
 from web.trades_queries import Day, Word
@@ -79,10 +80,8 @@ def totals(connection: Connection, account: str, asked: Asked) -> Row[Any]:
 
 def choices(connection: Connection, account: str) -> dict[str, list[str]]:
     """Return what there is to choose from: by field the values that triggers have."""
-    fields = ("symbol", "timeframe", "family")
-    columns = [func.array_agg(getattr(TriggerRow, name).distinct()).label(name) for name in fields]
-    row = connection.execute(select(*columns).where(TriggerRow.account == account)).one()
-    return {name: sorted(getattr(row, name) or ()) for name in fields}
+    fields = (TriggerRow.symbol, TriggerRow.timeframe, TriggerRow.family)
+    return queries.choices(connection, select(*fields).where(TriggerRow.account == account).distinct())
 
 
 def setups(connection: Connection, account: str, period: Period) -> dict[str, int]:

@@ -8,6 +8,7 @@ from pydantic import Field
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, literal, or_, select
 
 from db.models import PositionRow
+from web import queries
 from web.days import days
 from web.pages import Arguments
 from web.queries import Rows
@@ -82,11 +83,9 @@ def totals(connection: Connection, account: str, asked: Asked) -> Row[Any]:
 
 def choices(connection: Connection, account: str) -> dict[str, list[str]]:
     """Return what there is to choose from: by field the values that closed trades have."""
-    fields = ("symbol", "timeframe", "family", "exit_reason")
-    columns = [func.array_agg(getattr(PositionRow, name).distinct()).label(name) for name in fields]
-    of_account = PositionRow.account == account, PositionRow.status == "closed"
-    row = connection.execute(select(*columns).where(*of_account)).one()
-    return {name: sorted(getattr(row, name) or ()) for name in fields}
+    fields = (PositionRow.symbol, PositionRow.timeframe, PositionRow.family, PositionRow.exit_reason)
+    there = select(*fields).where(PositionRow.account == account, PositionRow.status == "closed").distinct()
+    return queries.choices(connection, there)
 
 
 def _filters(account: str, asked: Asked) -> list[ColumnElement[bool]]:

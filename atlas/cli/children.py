@@ -2,6 +2,8 @@
 
 import ctypes
 import os
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +14,14 @@ from typing import IO
 from atlas.errors import ChildFailed
 
 _PR_SET_PDEATHSIG = 1
+
+
+def typed() -> str:
+    """Return what somebody has to type for `atlas`: its whole path, unless the PATH leads to this environment's."""
+    own, found = Path(sys.executable).with_name("atlas"), shutil.which("atlas")
+    if not own.exists() or (found is not None and os.path.samefile(found, own)):
+        return "atlas"
+    return shlex.quote(str(own))
 
 
 class Child:

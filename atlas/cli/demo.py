@@ -23,7 +23,7 @@ from urllib.request import urlopen
 
 import click
 
-from atlas.cli.children import Child
+from atlas.cli.children import Child, typed
 from atlas.cli.demo_show import Show, difference, summary_lines
 from atlas.cli.options import Choice, ending_signals, listed, shared, uninterrupted
 from atlas.cli.output import print_json
@@ -111,7 +111,7 @@ class _Demo:
                 self._say("nothing had happened yet")
                 return INTERRUPTED
             except DatabaseError:
-                self._go_on()
+                self._afterwards()
                 raise
         self._tail(summary)
         return 0
@@ -153,7 +153,7 @@ class _Demo:
             if not daemon.alive and not self._options["hold"]:
                 raise daemon.failure()
             if not daemon.alive and not gone:
-                go_on = f"atlas run --config {shlex.quote(str(self._config))}"
+                go_on = f"{typed()} run --config {shlex.quote(str(self._config))}"
                 self._say(f"the daemon is gone and the market waits; go on with:  {go_on}")
             gone = not daemon.alive
         daemon.stop()
@@ -266,14 +266,14 @@ class _Demo:
         self._say("")
         for line in summary_lines(summary):
             self._say(line)
-        self._go_on()
+        self._afterwards()
 
-    def _go_on(self) -> None:
-        """Say with which commands to look at this run and to go on with it."""
+    def _afterwards(self) -> None:
+        """Say with which commands to look at this run now that its market is gone."""
         self._say("")
         config = shlex.quote(str(self._config))
-        self._say(f"atlas report --config {config}")
-        self._say(f"atlas run --config {config}")
+        self._say(f"{typed()} report --config {config}")
+        self._say(f"{typed()} web --config {config}")
 
 
 def _deafen() -> None:

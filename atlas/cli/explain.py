@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from db.story import Story
-    from db.story.story import StoryTrade
+    from db.story.story import StoryBar, StoryTrade
 
 
 @click.command()
@@ -109,6 +109,14 @@ def _summary(story: "Story") -> list[str]:
 
 def _bars(story: "Story") -> None:
     _heading(f"Bars, {story.timeframe} (the setup was read from those marked *)")
+    _bar_table(story.bars)
+    if story.executed is not None:
+        there, trigger = story.executed, readable.price(story.executed.trigger)
+        _heading(f"Bars of {there.symbol}, traded at {there.ratio:.4f} × the price (trigger {trigger})")
+        _bar_table(story.executed.bars)
+
+
+def _bar_table(bars: "tuple[StoryBar, ...]") -> None:
     print_table(
         ("opened", "type", "", "open", "high", "low", "close"),
         [
@@ -118,7 +126,7 @@ def _bars(story: "Story") -> None:
                 f"{bar.role or ''}{'*' if bar.decided else ''}",
                 *(number(price) for price in (bar.open, bar.high, bar.low, bar.close)),
             )
-            for bar in story.bars
+            for bar in bars
         ],
         right=(3, 4, 5, 6),
     )

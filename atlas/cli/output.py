@@ -4,10 +4,13 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 import click
 import msgspec
+
+_AS_IT_IS: Final = frozenset((str, int, float, bool, type(None)))
+"""Most of what there is to write, and nothing to be done with it."""
 
 
 def as_json(value: Any) -> str:
@@ -53,14 +56,18 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, right
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Decimal):
+    kind = type(value)
+    if kind is Decimal:
         return f"{value:f}"  # as a bare string a 0 at eight decimals would be 0E-8
+    if kind in _AS_IT_IS:
+        return value
     if isinstance(value, datetime):
         return value.astimezone(UTC)
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, msgspec.Struct):
-        return {name: _plain(getattr(value, name)) for name in value.__struct_fields__}
+        fields = zip(value.__struct_fields__, msgspec.structs.astuple(value), strict=True)
+        return {name: _plain(field) for name, field in fields}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     return value

@@ -61,6 +61,7 @@ def _fills(records: Records) -> Iterator[Deed]:
             "while ATLAS was down": fill.filled_while_down,
             "ambiguous": fill.ambiguous,
             "told by REST": fill.rest,
+            "after a hole in the feed": fill.after_hole,
         }
         text += "".join(f" ({mark})" for mark, holds in marks.items() if holds)
         yield Deed(fill.at, "fill", text, fill.price, fill.contracts)

@@ -12,25 +12,29 @@ from db.story.story import Story, StoryBar, StoryTrade
 
 
 def picture_of(story: Story, *, whole: bool = True) -> TradePicture | None:
-    """Return what its picture shows; None where no bar is known. Prices are those of the signal's product.
+    """Return what its picture shows; None where no bar is known.
 
-    Without `whole` it is the picture of the entry, also of a trade that has ended since. A bar that is not stored yet
-    is drawn from the last close to the price of the entry or exit.
+    Prices are those of the product traded, where bars of it are known, else those of the signal's. Without `whole` it
+    is the picture of the entry, also of a trade that has ended since. A bar that is not stored yet is drawn from the
+    last close to the price of the entry or exit.
     """
-    trade = story.trade if story.trade is not None and story.trade.symbol == story.symbol else None
+    elsewhere = story.executed if story.executed is not None and story.executed.bars else None
+    of_signal = story.executed is not None and elsewhere is None
+    trade = None if of_signal else story.trade
+    known, trigger = (story.bars, story.trigger) if elsewhere is None else (elsewhere.bars, elsewhere.trigger)
     if trade is not None and not whole:
         trade = msgspec.structs.replace(trade, exit_time=None, exit_price=None)
-    bars = story.bars if whole else tuple(bar for bar in story.bars if bar.open_time <= story.at)
+    bars = known if whole else tuple(bar for bar in known if bar.open_time <= story.at)
     if not bars:
         return None
     ended = whole and story.trade is not None and story.trade.exit_time is not None
     price = story.price if trade is None else trade.exit_price or trade.entry_price
     last = story.at if trade is None else trade.exit_time or trade.entry_time
     return TradePicture(
-        title=f"{story.symbol} {story.timeframe} {story.name} {story.side}",
+        title=f"{story.symbol if elsewhere is None else elsewhere.symbol} {story.timeframe} {story.name} {story.side}",
         side=story.side,
         bars=(*(_pictured(bar) for bar in bars), *_forming(story, bars[-1], last, price)),
-        trigger=story.trigger,
+        trigger=trigger,
         stop=story.stop if trade is None else trade.first_stop,
         target=story.target if trade is None else trade.target,
         entry=story.price if trade is None else trade.entry_price,
@@ -70,7 +74,8 @@ def _place(bars: tuple[StoryBar, ...], at: datetime) -> int:
 def _words(story: Story) -> str:
     if story.why_not is not None:
         return f"rejected by {story.why_not.gate}: {story.why_not.value}"
-    return f"continuity {story.continuity[-1].score}"
+    signal = "" if story.executed is None else f"signal of {story.symbol}, "
+    return f"{signal}continuity {story.continuity[-1].score}"
 
 
 def _result(trade: StoryTrade) -> str:

@@ -6,34 +6,26 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, select
 
 from actors.messages import EntryTriggered, Judged, OrderMoved, Rejected, SetupsReplaced, TermsSet, decode
 from atlas.errors import DataError
 from atlas.market.timeframes import TIMEFRAMES, period
 from atlas.money.book import Position
 from db.models import CandleRow, EventRow, FillRow, FundingRow, LedgerRow, OrderRow, PositionRow, TriggerRow
+from db.story.candles import Candles, around
 from db.terms import terms
 
-BEFORE, AFTER, END = 10, 36, 10
-"""Bars shown up to the setup bar, from the entry bar on, and of the end of what lasted longer."""
-LATER = 3
-"""Bars shown after the last one that mattered."""
 REVISIONS = range(32)
 
 _position = msgspec.json.Decoder(Position)
 
 
-class Candles(msgspec.Struct, frozen=True):
-    """Closed bars, oldest first; `skipped` of them are left out before the one that opened at `skipped_at`."""
-
-    rows: Sequence[Row[Any]]
-    skipped: int = 0
-    skipped_at: datetime | None = None
-
-
 class Records(msgspec.Struct, frozen=True):
-    """The events and rows of one trigger. `opens` are those of the periods of its continuity, by their open time."""
+    """The events and rows of one trigger. `opens` are those of the periods of its continuity, by their open time.
+
+    `candles` are the signal's, `executed` those of the product traded where that is another.
+    """
 
     account: str
     triggered: EntryTriggered
@@ -50,6 +42,7 @@ class Records(msgspec.Struct, frozen=True):
     funding: Sequence[Row[Any]]
     cash: Sequence[Row[Any]]
     candles: Candles
+    executed: Candles
     opens: dict[datetime, Decimal]
 
 
@@ -58,6 +51,7 @@ def read(connection: Connection, account: str, id_: str) -> Records:
     seq, triggered = _event(connection, account, f"triggered:{id_}")
     if not isinstance(triggered, EntryTriggered):
         raise DataError(f"account {account!r} has no trade or trigger {id_!r}: give an id of the page Signals")
+    setup = triggered.setup
     position = connection.execute(
         select(PositionRow.payload, PositionRow.contradicted).where(
             PositionRow.account == account, PositionRow.id == id_
@@ -87,7 +81,8 @@ def read(connection: Connection, account: str, id_: str) -> Records:
             .where(LedgerRow.account == account, LedgerRow.position_id == id_, LedgerRow.book == "cash")
             .order_by(LedgerRow.seq)
         ).all(),
-        candles=_candles(connection, triggered, held),
+        candles=around(connection, setup.symbol, setup, held),
+        executed=Candles() if held is None or held.signal is None else around(connection, held.symbol, setup, held),
         opens=_opens(connection, triggered),
     )
 
@@ -119,33 +114,6 @@ def _setups(connection: Connection, account: str, triggered: EntryTriggered, bef
         if seq < before and any(each.id == setup.id for each in event.setups):
             return event  # type: ignore[no-any-return]  # `decode` gives any message
     return None
-
-
-# ── bars ────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _candles(connection: Connection, triggered: EntryTriggered, position: Position | None) -> Candles:
-    """Return the bars around the setup, up to a few after what became of it; the middle of a long trade is left out."""
-    setup = triggered.setup
-    series = select(CandleRow.__table__).where(
-        CandleRow.symbol == setup.symbol, CandleRow.timeframe == setup.timeframe
-    )
-    opened, length = CandleRow.open_time, setup.valid_until - setup.valid_from
-    before = series.where(opened <= setup.setup_time).order_by(opened.desc()).limit(BEFORE)
-    after = series.where(opened > setup.setup_time)
-    if position is None:
-        after = after.where(opened < setup.valid_until + LATER * length)
-    elif position.exit_time is not None:
-        after = after.where(opened <= position.exit_time + LATER * length)
-    rows = list(reversed(connection.execute(before).all()))
-    following = list(connection.execute(after.order_by(opened).limit(AFTER)).all())
-    if len(following) < AFTER:
-        return Candles([*rows, *following])
-    rest = after.where(opened > following[-1].open_time)
-    count = connection.execute(select(func.count()).select_from(rest.subquery())).scalar_one()
-    last = list(reversed(connection.execute(rest.order_by(opened.desc()).limit(END)).all()))
-    skipped = count - len(last)
-    return Candles([*rows, *following, *last], skipped, last[0].open_time if skipped else None)
 
 
 def _opens(connection: Connection, triggered: EntryTriggered) -> dict[datetime, Decimal]:

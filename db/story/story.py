@@ -39,6 +39,19 @@ class FrameAnswer(msgspec.Struct, frozen=True):
     open: Decimal | None
 
 
+class Executed(msgspec.Struct, frozen=True):
+    """The product a trade was made on where its signal came from another: its own bars, of the setup's timeframe.
+
+    Fills and levels of the trade are in its prices; `trigger` is the trigger's price translated by `ratio`, executed ÷
+    signal price at that instant.
+    """
+
+    symbol: str
+    trigger: Decimal
+    ratio: Decimal
+    bars: tuple[StoryBar, ...]
+
+
 class Continuity(msgspec.Struct, frozen=True):
     """Timeframe continuity at one instant (strat.md 4); `price` is the one it was measured at, None if not recorded."""
 
@@ -123,6 +136,7 @@ class Story(msgspec.Struct, frozen=True):
     `setup` is the unresolved name, `name` the one resolved by the break. `price` is that of the triggering trade.
     `gates` are those it went through, in order; `gates_told` is False where only the one that rejected it is known.
     `why` says which rule gave the setup, `why_not` the gate that rejected it. `labels` are those of the setup bar.
+    `executed` is None where the trade was made on the signal's own product, or there is none.
     """
 
     id: str
@@ -150,6 +164,7 @@ class Story(msgspec.Struct, frozen=True):
     labels: tuple[str, ...]
     fifty: str | None
     bars: tuple[StoryBar, ...]
+    executed: Executed | None
     continuity: tuple[Continuity, ...]
     gates: tuple[Check, ...]
     gates_told: bool

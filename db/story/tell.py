@@ -1,22 +1,19 @@
 """The story, put together from what was recorded. Pure: the same records give the same story."""
 
-from datetime import datetime
-
 from actors.messages import EntryTriggered
-from atlas.market.bar import Bar
 from atlas.market.timeframes import period
 from atlas.money.book import Position
 from atlas.money.entry import Check
 from atlas.money.profit import mae_r, mfe_r, r_multiple
 from atlas.rules import Rules
-from atlas.strat.bar_types import type_after
 from atlas.strat.label_names import label_names
 from atlas.strat.reasons import reasons
-from atlas.strat.setup import ContinuityReading, Setup
+from atlas.strat.setup import ContinuityReading
+from db.story.bars import executed, signal_bars
 from db.story.deeds import booked, deeds
 from db.story.read import Records
 from db.story.size_steps import size_steps
-from db.story.story import Continuity, FrameAnswer, Money, Story, StoryBar, StoryTrade
+from db.story.story import Continuity, FrameAnswer, Money, Story, StoryTrade
 
 
 def tell(records: Records) -> Story:
@@ -51,7 +48,8 @@ def tell(records: Records) -> Story:
         why=reasons(setup, rules.strat),
         labels=() if told.context is None else label_names(told.context),
         fifty=told.fifty,
-        bars=_bars(records),
+        bars=signal_bars(records),
+        executed=executed(records),
         continuity=_continuity(records),
         gates=checks or (() if why_not is None else (why_not,)),
         gates_told=bool(checks),
@@ -60,60 +58,6 @@ def tell(records: Records) -> Story:
         deeds=deeds(records),
         trade=None if records.position is None else _trade(records, records.position),
     )
-
-
-# ── bars ────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _bars(records: Records) -> tuple[StoryBar, ...]:
-    """The bars stored, but those the setup was read from as they were then: a candle may have been replaced since."""
-    setup, told = records.triggered.setup, records.setups
-    decided = {} if told is None else {bar.open_time: bar for bar in told.bars}
-    types = _types(tuple(decided.values()))
-    roles = _roles(setup, sorted({*decided, *(row.open_time for row in records.candles.rows)}))
-    found: dict[datetime, StoryBar] = {}
-    for row in records.candles.rows:
-        bar = Bar(
-            setup.timeframe, row.open_time, row.close_time, row.open, row.high, row.low, row.close, row.volume
-        )  # fmt: skip
-        skipped = records.candles.skipped if row.open_time == records.candles.skipped_at else 0
-        found[row.open_time] = _bar(bar, row.type, roles, verified=row.verified, skipped=skipped)
-    for at, bar in decided.items():
-        stored = found.get(at)
-        kind = types[at] if types[at] is not None or stored is None else stored.type
-        found[at] = _bar(bar, kind, roles, verified=told is not None and told.verified, decided=True)
-    return tuple(found[at] for at in sorted(found))
-
-
-def _bar(
-    bar: Bar, kind: str | None, roles: dict[datetime, str], *, verified: bool, decided: bool = False, skipped: int = 0
-) -> StoryBar:
-    return StoryBar(
-        open_time=bar.open_time,
-        close_time=bar.close_time,
-        open=bar.open,
-        high=bar.high,
-        low=bar.low,
-        close=bar.close,
-        type=kind,
-        role=roles.get(bar.open_time),
-        decided=decided,
-        verified=verified,
-        skipped=skipped,
-    )
-
-
-def _types(bars: tuple[Bar, ...]) -> dict[datetime, str | None]:
-    """The Strat numbers of neighbours; that of the first is not known from these alone."""
-    return {bar.open_time: type_after(bar, prior) for prior, bar in zip((None, *bars), bars, strict=False)}
-
-
-def _roles(setup: Setup, times: list[datetime]) -> dict[datetime, str]:
-    """C1, C2 … by the length of the name, and the entry bar."""
-    length = len(setup.name.split("-")) - 1
-    before = [at for at in times if at <= setup.setup_time][-length:]
-    roles = {at: f"C{place}" for place, at in enumerate(reversed(before), 1)}
-    return {**roles, setup.valid_from: "entry"}
 
 
 # ── continuity ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -158,6 +102,7 @@ def _trade(records: Records, held: Position) -> StoryTrade:
         "settled from candles after ATLAS had been down": held.filled_while_down,
         "stop and target in one candle: the stop was taken": held.ambiguous,
         "exit by a trade that REST told while the feed was down": held.rest,
+        "a hole in the feed while it was open: without it the exit may have been another": held.after_hole,
         "entered on a bar that the exchange's own candle contradicts": records.contradicted,
     }
     return StoryTrade(

@@ -42,16 +42,17 @@ def tell(files: dict[str, Any]) -> bool:
     print("package   branches     taken    share")
     for package in PACKAGES:
         print(f"{package:<8}{there[package]:>10}{taken[package]:>10}{share(taken[package], there[package]):>9.1%}")
-    shares = {path: share(file["summary"]["covered_branches"], file["summary"]["num_branches"]) for path, file in files.items()}
+    summaries = {path: file["summary"] for path, file in files.items()}
+    shares = {path: share(its["covered_branches"], its["num_branches"]) for path, its in summaries.items()}
     if behind := sorted((shares[path], path) for path in files if shares[path] < LEAST):
-        print(f"\nfiles below {LEAST:.0%}, and from which line to which no test went (below 0: out of it)")
+        print(f"\nfiles below {LEAST:.0%}, and from which line to which no test went (below 0: out of its function)")
     for part, path in behind:
         print(f"{part:>5.0%}  {path}  " + " ".join(f"{line}→{to}" for line, to in files[path]["missing_branches"]))
     return any(share(taken[package], there[package]) < LEAST for package in PACKAGES)
 
 
 def share(taken: int, there: int) -> float:
-    """Return the share taken; where there is no branch, all of them are. A package nothing was measured of has none."""
+    """Return the share taken; where there is no branch, all of them are."""
     return taken / there if there else 1.0
 
 

@@ -63,6 +63,18 @@ def fill(engine: Engine, url: str, trades: int, candles: int, rejections_per_tra
         connection.execute(text("VACUUM ANALYZE"))
 
 
+def close_another(engine: Engine) -> None:
+    """Store one more trade, opened and closed after all others, as the daemon does."""
+    account = text("SELECT fence, cash, reserved FROM accounts WHERE name = :name")
+    with engine.connect() as connection:
+        fence, cash, reserved = connection.execute(account, {"name": ACCOUNT}).one()
+        number, newest = connection.execute(text("SELECT count(*), max(exit_time) FROM positions")).one()
+    chance = Random(number)
+    cause, opened = _trigger(chance, f"x{number}", newest + timedelta(minutes=1))
+    events, _ = _trade(chance, AccountState(cash, reserved), opened, newest + timedelta(hours=1))
+    _store(Writer(engine, ACCOUNT, fence), [batch_of([cause, *events], input=None, at=opened.entry_time)])
+
+
 def _store(writer: Writer, batches: list[Batch], extras: Extras | None = None) -> None:
     written = writer.write(batches, extras or Extras())
     if written.refused:
@@ -71,7 +83,7 @@ def _store(writer: Writer, batches: list[Batch], extras: Extras | None = None) -
 
 def _past(chance: Random, trades: int, rejections: int) -> Iterator[list[Event]]:
     """Yield what each input decided: one trade after the other, its rejected neighbours before it, days between."""
-    account = ledger.apply(ledger.EMPTY, legs := ledger.deposit("deposit", BEGINS, D(10000)))
+    account = ledger.apply(ledger.EMPTY, legs := ledger.deposit("deposit", BEGINS, D(100000)))
     yield [AccountOpened(BEGINS, legs, account)]
     day = BEGINS.date()
     for number in range(trades):
@@ -86,7 +98,8 @@ def _past(chance: Random, trades: int, rejections: int) -> Iterator[list[Event]]
                           cause.setup.side, at, gate, "0.41 %", "at least 0.5 %")  # fmt: skip
             yield [cause, no]
         cause, opened = _trigger(chance, f"t{number}", at)
-        events, account = _trade(chance, account, opened, still_open=number >= trades - 5)
+        lasted = timedelta(minutes=chance.randint(90, 3000))
+        events, account = _trade(chance, account, opened, None if number >= trades - 5 else min(at + lasted, ENDS))
         yield [cause, *events]
     for product in PRODUCTS:
         setup = _setup(f"w{product}", product, "1h", "2-1", "2D-1-?", "long", ENDS)
@@ -130,9 +143,9 @@ def _trigger(chance: Random, key: str, at: datetime) -> tuple[EntryTriggered, Po
 
 
 def _trade(
-    chance: Random, account: AccountState, opened: Position, *, still_open: bool
+    chance: Random, account: AccountState, opened: Position, ended: datetime | None
 ) -> tuple[list[Event], AccountState]:
-    """Return the events of a trade from its fill on, with their money, and the account after them."""
+    """Return the events of a trade from its fill on, with their money, and the account after them; None: it is open."""
     def booked(legs: tuple[Leg, ...]) -> tuple[Leg, ...]:
         nonlocal account
         account = ledger.apply(account, legs)
@@ -150,11 +163,11 @@ def _trade(
     paid = D(chance.randint(-8, 12)) / 100
     legs = booked(ledger.funding_paid(f"{opened.id}:funding", hour, paid, opened.id))
     events.append(FundingPaid(opened.id, opened.symbol, hour, D("0.0000114"), D(60000), paid, legs, account))
-    if still_open:
+    if ended is None:
         return events, account
     reason = chance.choice(EXITS)
     moved = {"stop": -605, "target": 900}.get(reason, chance.randint(-400, 500))
-    price, ended = opened.entry_price + up * moved, min(at + timedelta(minutes=chance.randint(90, 3000)), ENDS)
+    price = opened.entry_price + up * moved
     gross = profit(opened.side, opened.entry_price, price, D(10), opened.contract_size)
     leave = Order(f"{opened.id}/{reason}", opened.id, opened.symbol, buys[1], "market", reason, D(10))  # type: ignore[arg-type]  # an exit's purpose
     legs = booked(ledger.realised(f"{leave.id}:realised", ended, gross, opened.id)

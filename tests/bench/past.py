@@ -29,7 +29,7 @@ from atlas.cli.past import Asked, PastOptions, asked
 from atlas.market.past import span
 from atlas.market.products import KNOWN
 from tests.bench.figure import Figure, tell
-from tests.bench.market import ANSWERS, BARS, CHECKOUT, market_columns, market_csv, shared_folder
+from tests.bench.market import ANSWERS, BARS, CHECKOUT, kept, market_columns, market_csv, shared_folder
 
 GENERAL = PastOptions(data=(), product=("BIP-20DEC30-CDE",), timeframes="15m,1h,4h,1d,1w")
 COMMON = PastOptions(data=(), preset="common")
@@ -46,8 +46,10 @@ class Ran(Struct, frozen=True):
 
 
 def fresh(*argv: str) -> Ran:
-    """Run `atlas …` in a fresh process to its end."""
-    return ran([sys.executable, "-m", "atlas", *argv], os.environ | {"PYTHONPATH": str(CHECKOUT)})
+    """Run `atlas …` in a fresh process to its end, its modules compiled before as those of an installed package are."""
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environ |= {"PYTHONPATH": str(CHECKOUT), "PYTHONPYCACHEPREFIX": str(kept() / "bytecode")}
+    return ran([sys.executable, "-m", "atlas", *argv], environ)
 
 
 def ran(argv: Sequence[str], environ: Mapping[str, str]) -> Ran:

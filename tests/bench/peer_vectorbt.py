@@ -1,12 +1,14 @@
 """The common strategy in vectorbt: orders found by a compiled loop, the portfolio its. Run in its environment: … FILE…
 
-The loop is compiled by a first call that does not count ("warm").
+A FILE is a CSV file, or a folder of columns as ATLAS keeps them (atlas/data/column_files.py). The loop is compiled by a
+first call that does not count ("warm").
 """
 
 import json
 import sys
 import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -84,12 +86,20 @@ def play(rows: pd.DataFrame) -> tuple[int, float]:
     return int(portfolio.trades.count()), float(portfolio.total_profit())
 
 
+def read(path: Path) -> pd.DataFrame:
+    """Return the prices of a file or a folder."""
+    if not path.is_dir():
+        return pd.read_csv(path)
+    unit = 10 ** json.loads((path / "candles.json").read_text())["scale"]
+    return pd.DataFrame({name: np.load(path / f"{name}.npy") / unit for name in ("open", "high", "low", "close")})
+
+
 def main() -> None:
     """Play each file, one alone twice; print what came of the last and the CPU seconds that took."""
-    paths = sys.argv[1:]
+    paths = [Path(word) for word in sys.argv[1:]]
     for path in paths[:-1] or paths:
-        play(pd.read_csv(path))
-    rows = pd.read_csv(paths[-1])
+        play(read(path))
+    rows = read(paths[-1])
     begun = time.process_time()
     trades, net = play(rows)
     print(json.dumps({"seconds": time.process_time() - begun, "trades": trades, "net": net}))

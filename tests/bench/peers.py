@@ -22,7 +22,7 @@ from msgspec import Struct
 from atlas.errors import UnavailableError
 from atlas.market.products import KNOWN
 from tests.bench.figure import Figure, tell
-from tests.bench.market import BARS, CHECKOUT, kept, market_csv
+from tests.bench.market import BARS, CHECKOUT, kept, market_columns, market_csv
 from tests.bench.past import COMMON, ENGINES, Ran, best, fresh, past_of, ran
 
 
@@ -91,23 +91,24 @@ def figures() -> Iterator[Figure]:
             faster = told["seconds"] / (sum(ours[engine][-2:]) / 2)
             yield Figure("peers", f"{engine} to {name}", faster, "x", least=getattr(PEERS[name], engine))
     if "vectorbt" in names:
-        yield from _eight_symbols()
+        yield from _eight_symbols("csv.gz", str(market_csv()))
+        yield from _eight_symbols("columns", str(market_columns()))
 
 
-def _eight_symbols() -> Iterator[Figure]:
-    """Yield how much sooner the year is done as that of eight symbols, all of a fresh process counted, from CSV."""
-    csv, products = str(market_csv()), tuple(KNOWN)[:8]
-    pairs = [word for name in products for word in ("--product", name, "--data", csv)]
+def _eight_symbols(kind: str, market: str) -> Iterator[Figure]:
+    """Yield how much sooner the year is done as that of eight symbols, each read, all of a fresh process counted."""
+    products = tuple(KNOWN)[:8]
+    pairs = [word for name in products for word in ("--product", name, "--data", market)]
     # So many units that a contract of any of them is bought, and what pays for them.
     bought = ("--set", "sizing.units=1000", "--set", "account.starting_equity=1000000000000")
     ours = fresh("backtest", "--preset", "common", *pairs, "--tick", "0.01", *bought, "--json")
     traded = Counter(trade["symbol"] for trade in json.loads(ours.out)["trades"])
     if len(traded) < len(products):
         raise SystemExit(f"of {', '.join(products)} only {', '.join(traded)} traded: that is no eight symbols")
-    theirs = process("vectorbt", *[csv] * len(products))
-    yield Figure("peers", f"backtest, eight symbols: {traded.total()} trades, fresh process", ours.seconds, "s CPU")
-    yield Figure("peers", "vectorbt, eight symbols, fresh process", theirs.seconds, "s CPU")
-    yield Figure("peers", "backtest to vectorbt, eight symbols, fresh", theirs.seconds / ours.seconds, "x", least=5.0)
+    theirs = process("vectorbt", *[market] * len(products))
+    yield Figure("peers", f"backtest, eight symbols, {kind}: {traded.total()} trades", ours.seconds, "s CPU")
+    yield Figure("peers", f"vectorbt, eight symbols, {kind}", theirs.seconds, "s CPU")
+    yield Figure("peers", f"backtest to vectorbt, eight, {kind}", theirs.seconds / ours.seconds, "x", least=5.0)
 
 
 def main() -> None:

@@ -12,9 +12,10 @@ from atlas.cli.report import GROUPS
 from atlas.errors import DataError
 from atlas.performance import DIMENSIONS, DayEquity, measure
 from db.equity import daily_equity, equity_now
+from db.exposure import exposure
 from db.funnel import funnel
 from db.lock import AccountLock
-from db.period import Period
+from db.period import ALWAYS, Period
 from db.report import Report, ledger, report
 from db.results import positions
 from db.writer import Extras, Writer
@@ -122,6 +123,15 @@ def test_exposure_is_a_share_of_the_time_the_account_lived(whole: Report, lively
     assert whole.metrics.exposure == measure(closed, D(10000), period=(first, last)).exposure
     assert whole.metrics.exposure is not None
     assert 0 < whole.metrics.exposure < 1
+
+
+def test_the_database_sums_exposure_as_the_metrics_do(lively_connection: Connection) -> None:
+    closed = positions(lively_connection, "paper", "closed")
+    amid = closed[0].entry_time + ((closed[0].exit_time or HALF) - closed[0].entry_time) / 2
+    for period in (ALWAYS, Period(None, HALF), Period(HALF, None), Period(closed[0].entry_time, amid), NEVER):
+        wanted = report(lively_connection, "paper", "UTC", period).metrics.exposure
+        assert exposure(lively_connection, "paper", period) == wanted, period
+    assert exposure(lively_connection, "quiet", ALWAYS) is None
 
 
 # ── open positions ──────────────────────────────────────────────────────────────────────────────────────────────────

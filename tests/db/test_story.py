@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import Connection, Engine, select, text
 
 from atlas.errors import DataError
@@ -18,6 +19,7 @@ from db.lock import AccountLock
 from db.models import PositionRow, RejectionRow, TriggerRow
 from db.story import Story, found, read, tell
 from db.story.picture import picture_of
+from db.story.story import Executed
 from db.writer import Writer
 from tests.db.audited import lively, store
 from tests.db.conftest import HOLDER
@@ -155,6 +157,23 @@ def test_a_picture_shows_the_bars_of_the_story(told: list[Story]) -> None:
         assert all(bar.forming for bar in picture.bars[len(story.bars) :])
         assert picture.bars[picture.entry_bar].opened <= story.at
         assert picture.exit is None or (story.trade is not None and picture.exit == story.trade.exit_price)
+
+
+def test_a_picture_of_a_trade_made_elsewhere_is_of_the_bars_it_was_made_on(told: list[Story]) -> None:
+    (story, *_) = of(told, "trade")
+    assert story.trade is not None
+    there = tuple(replace(bar, high=bar.high + 1000) for bar in story.bars)
+    elsewhere = Executed("ETP-20DEC30-CDE", story.trigger + 1000, Decimal("1.1"), there)
+    picture, unknown = (
+        picture_of(replace(story, executed=each)) for each in (elsewhere, replace(elsewhere, bars=()))
+    )
+    assert picture is not None
+    assert unknown is not None
+    assert picture.title.startswith("ETP-20DEC30-CDE ")
+    assert [bar.high for bar in picture.bars][: len(there)] == [bar.high for bar in there]
+    assert (picture.trigger, picture.exit) == (story.trigger + 1000, story.trade.exit_price)
+    assert (unknown.trigger, unknown.entry, unknown.exit) == (story.trigger, story.price, None)
+    assert unknown.words.startswith(f"signal of {story.symbol}, continuity")
 
 
 def test_a_trigger_of_a_version_that_told_no_gates_says_so(connection: Connection, told: list[Story]) -> None:

@@ -243,7 +243,7 @@ def test_the_table_holds_every_family_and_each_pair_once() -> None:
     [
         (StratRules(stop="tight"), "stop = 'tight'"),
         (StratRules(outside_target="far"), "outside_target = 'far'"),
-        (StratRules(families=("2-2", "1-3")), "unknown family '1-3'"),
+        (StratRules(families=("2-2", "4-4")), "unknown family '4-4'"),
     ],
 )
 def test_unknown_settings_are_a_configuration_error(rules, said) -> None:

@@ -137,6 +137,8 @@ def test_the_sums_are_the_same_everywhere(connection: Connection, client: FlaskC
     metrics = shown["metrics"]
     assert cents(metrics["net_profit"]) == net
     assert (D(metrics["fees"]), D(metrics["funding"])) == (whole.metrics.fees, whole.metrics.funding)
+    assert whole.metrics.exposure is not None
+    assert D(metrics["exposure"]) == whole.metrics.exposure > 0
     for groups in (*shown["by"].values(), shown["days"], shown["weeks"], shown["months"]):
         assert cents(sum(D(group["net"]) for group in groups)) == net
     for query in (

@@ -10,11 +10,13 @@ from urllib.parse import quote
 import pytest
 from flask.testing import FlaskClient
 
-from actors.messages import BarClosed, Judged, Rejected
+from actors.messages import BarClosed, FrameBars, Judged, PositionOpened, Rejected
 from atlas.market.bar import Bar
+from atlas.money.book import SignalSource
 from atlas.money.entry import Check
 from db.story import Story
 from tests.web.scene import NOW, Daemon, closed, position, triggered
+from tests.web.shown_bars import BIP, tell_past
 from web.described import described
 
 D = Decimal
@@ -27,15 +29,15 @@ def told(client: FlaskClient, id_: str) -> dict[str, Any]:
     return dict(json.loads(answer.data))
 
 
-def bar(hours: int, high: int, low: int, kind: str | None) -> BarClosed:
+def hour(hours: int, high: int, low: int) -> Bar:
     """A 1h bar that closed so many hours before NOW."""
     opened = NOW - (hours + 1) * HOUR
-    return BarClosed(
-        "BIP-20DEC30-CDE",
-        Bar("1h", opened, opened + HOUR, D(low + 10), D(high), D(low), D(high - 10), D(5)),
-        kind,
-        True,
-    )
+    return Bar("1h", opened, opened + HOUR, D(low + 10), D(high), D(low), D(high - 10), D(5))
+
+
+def bar(hours: int, high: int, low: int, kind: str | None, symbol: str = BIP) -> BarClosed:
+    """Such a bar of a product as the scanner tells of it."""
+    return BarClosed(symbol, hour(hours, high, low), kind, True)
 
 
 def test_a_trade_shows_its_outcome_its_money_and_its_bars(daemon: Daemon, client: FlaskClient) -> None:
@@ -118,3 +120,38 @@ def test_the_drawing_has_a_place_for_every_bar_and_stays_within_its_box(daemon: 
     assert 0 < centres[0] < centres[-1] < width
     heights = [float(y) for y in re.findall(r'y[12]?="([\d.]+)"', drawing)]
     assert 0 <= min(heights) <= max(heights) <= 300
+
+
+def test_bars_that_closed_before_atlas_was_there_are_those_rest_told(daemon: Daemon, client: FlaskClient) -> None:
+    daemon.open_account()
+    tell_past(daemon, BIP, [FrameBars("1h", tuple(hour(n, 60000 + n, 59000 + n) for n in range(14, 1, -1)), None)])
+    daemon.write(bar(1, 60500, 59000, None), bar(0, 60400, 59100, "1"))
+    daemon.open(position())
+    bars = told(client, position().id)["bars"]
+    assert [each["high"] for each in bars] == [*(str(60000 + n) for n in range(9, 1, -1)), "60500", "60400"]
+    assert [each["type"] for each in bars] == ["2D"] * 8 + ["3", "1"]
+    assert [each["role"] for each in bars][-2:] == ["C2", "C1"]
+
+
+def test_a_trade_by_another_products_signal_shows_the_bars_and_fills_of_its_own(
+    daemon: Daemon, client: FlaskClient
+) -> None:
+    daemon.open_account()
+    source = SignalSource("BTC-USD", D(50000), D("1.2"), D(49990), D(49500), D(51000), D(49500), D(59988))
+    opened = position(signal=source)
+    of_signal = position(symbol="BTC-USD", entry_price=D(50000))
+    for hours in (3, 2, 1):
+        daemon.write(bar(hours, 50100, 49400, "1", "BTC-USD"), bar(hours, 60120, 59280, "1"))
+    daemon.write(triggered(of_signal), PositionOpened(opened))
+    daemon.end(closed(opened, "61200", "target", "120"))
+    found = told(client, opened.id)
+    assert (found["symbol"], {each["high"] for each in found["bars"]}) == ("BTC-USD", {"50100"})
+    assert (found["executed"]["symbol"], found["executed"]["trigger"]) == (BIP, "59988")
+    assert {each["high"] for each in found["executed"]["bars"]} == {"60120"}
+    page = client.get(f"/trades/{quote(opened.id)}").text
+    signal, executed = (part.partition("</svg>")[0] for part in page.split('<svg class="bars"')[1:])
+    assert "the trigger 50,000" in signal
+    assert "exit" not in signal
+    for words in ("entry 60,000", "exit 61,200", "trigger 59,988, stop 59,400, target 61,200"):
+        assert words in executed
+    assert "1.2000 × the price of BTC-USD" in page

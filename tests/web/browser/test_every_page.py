@@ -1,6 +1,6 @@
-"""Every page in both sizes and themes: content, nothing complained of, nothing from outside, axe, keyboard.
+"""Every page over one busy day: content, nothing complained of, nothing from outside, axe, keyboard.
 
-One site over one busy day serves them all.
+On the phone in light and wide in dark; test_running_panel looks at the other two of the four screens.
 """
 
 import re
@@ -41,7 +41,7 @@ def path_of(page: Page) -> str:
     return re.sub(r"<(?:\w+:)?(\w+)>", lambda found: quote(EXAMPLES[found[1]]), page.path)
 
 
-@pytest.mark.parametrize(("size", "theme"), SCREENS)
+@pytest.mark.parametrize(("size", "theme"), SCREENS[1:3])
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_a_page_is_whole_on_this_screen(
     busy_site: Site, browser: Browser, page: Page, size: Size, theme: Theme
