@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import Decimal
 from itertools import pairwise
+from operator import mul
 
 import msgspec
 
@@ -90,7 +91,8 @@ def _deviation(values: Sequence[Decimal]) -> Decimal | None:
     if len(values) < 2:
         return None
     mean = sum(values, ZERO) / len(values)
-    return (sum((off * off for off in (v - mean for v in values)), ZERO) / (len(values) - 1)).sqrt()
+    off = [value - mean for value in values]
+    return (sum(map(mul, off, off), ZERO) / (len(values) - 1)).sqrt()
 
 
 def _over(value: Decimal | None, by: Decimal | None) -> Decimal | None:

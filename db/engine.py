@@ -58,12 +58,16 @@ def normal(url: str | URL) -> URL:
     return parsed.set(drivername="postgresql+psycopg")
 
 
-def connect(url: str | URL, *, pool_size: int = 5, statement_timeout: float = STATEMENT_TIMEOUT) -> Engine:
+def connect(
+    url: str | URL, *, pool_size: int = 5, statement_timeout: float = STATEMENT_TIMEOUT, one_core: bool = False
+) -> Engine:
     """Return an engine; nothing is opened yet. Sessions are in UTC, and no statement waits for ever.
 
-    `statement_timeout` is in seconds, 0 for none: then a silent server is waited for without end as well.
+    `statement_timeout` is in seconds, 0 for none: then a silent server is waited for without end as well. `one_core`:
+    no statement is divided among processes of the server.
     """
     milliseconds = int(statement_timeout * 1000)
+    workers = " -c max_parallel_workers_per_gather=0" if one_core else ""
     engine = create_engine(
         normal(url),
         pool_size=pool_size,
@@ -73,7 +77,7 @@ def connect(url: str | URL, *, pool_size: int = 5, statement_timeout: float = ST
         pool_recycle=1800,
         connect_args={
             **CONNECT_ARGS,
-            "options": f"-c timezone=UTC -c statement_timeout={milliseconds} -c lock_timeout={milliseconds}",
+            "options": f"-c timezone=UTC -c statement_timeout={milliseconds} -c lock_timeout={milliseconds}{workers}",
         },
     )
     if statement_timeout:

@@ -73,7 +73,8 @@ def create_app(config: PanelConfig) -> Flask:
     app = Flask(__name__)
     # A key no section has is an error with its name, never an empty cell or $0.00 (lesson 107).
     app.jinja_options = {"undefined": StrictUndefined}
-    engine = connect(config.database_url, pool_size=8, statement_timeout=STATEMENT_TIMEOUT)
+    # A page takes one core at most: the daemon needs the other.
+    engine = connect(config.database_url, pool_size=8, statement_timeout=STATEMENT_TIMEOUT, one_core=True)
     # One page is one snapshot: account, positions and trades of the same instant.
     reading = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     broadcast = Broadcast(config.viewers, lambda heard, closing: follow_database(engine, heard, closing))

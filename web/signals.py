@@ -8,6 +8,7 @@ from atlas.market.timeframes import TIMEFRAMES
 from atlas.risk import GATES
 from db.funnel import funnel
 from web import signals_queries as queries
+from web.kept import Kept
 from web.pages import Page, Shown
 from web.signals_queries import OUTCOMES, Asked
 from web.values import iso, rounded
@@ -82,7 +83,15 @@ class Signals(TypedDict):
 
 
 def signals(connection: Connection, shown: Shown, asked: Asked) -> Signals:
-    """Return the funnel, and one page of the account's triggers."""
+    """Return the funnel, and one page of the account's triggers. All of it is from events: it stays until the next."""
+    if shown.account is None:
+        return _signals(connection, shown, asked)
+    newest = queries.newest_event(connection, shown.account)
+    of = connection.engine.url, shown.account, asked, *newest
+    return {**_kept.get(of, lambda: _signals(connection, shown, asked)), "at": iso(shown.now) or ""}
+
+
+def _signals(connection: Connection, shown: Shown, asked: Asked) -> Signals:
     found: Signals = {
         "at": iso(shown.now) or "",
         "account": shown.account,
@@ -150,6 +159,9 @@ def _signal(row: Row[Any]) -> Signal:
         "net": rounded(row.net, 2),
         "r": rounded(row.r, 2),
     }
+
+
+_kept = Kept[Signals]()
 
 
 def _score(reading: dict[str, Any] | None) -> str | None:

@@ -7,7 +7,7 @@ from pydantic import Field
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select, tuple_
 
 from atlas.risk import GATES
-from db.models import PositionRow, RejectionRow, SetupRow, TriggerRow
+from db.models import EventRow, PositionRow, RejectionRow, SetupRow, TriggerRow
 from db.period import Period
 from web import queries
 from web.days import days
@@ -38,6 +38,13 @@ class Asked(Arguments):
     def period(self) -> Period:
         """The days asked for."""
         return days(self.since, self.until)
+
+
+def newest_event(connection: Connection, account: str) -> tuple[int, str]:
+    """Return number and id of the account's newest event: a database restored meanwhile may use numbers again."""
+    newest = select(EventRow.seq, EventRow.id).where(EventRow.account == account).order_by(EventRow.seq.desc()).limit(1)
+    row = connection.execute(newest).one_or_none()
+    return (0, "") if row is None else (row.seq, row.id)
 
 
 def one_page(connection: Connection, account: str, asked: Asked, limit: int) -> Sequence[Row[Any]]:

@@ -5,7 +5,7 @@ What the risk monitor and the paper broker do trade by trade is done here event 
 entries; products come in their order.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Final
@@ -124,7 +124,8 @@ class Account:
         if not self.held:
             return
         self._settle(self._tracks[number].time(point))
-        self._look_back(self.counts_at(number, point))
+        if self.watch.on:
+            self._look_back(self.counts_at(number, point))
 
     def counts_at(self, number: int, point: int) -> list[int]:
         """Return how many points of each product were traded when a point of one has been seen."""
@@ -135,8 +136,8 @@ class Account:
     def _look_back(self, until: Sequence[int]) -> None:
         self.watch.stretch(self.held, self.state.cash, until)
 
-    def worth(self, until: Sequence[int]) -> Decimal:
-        """Return equity at the last prices before the points `until` of each product, USD."""
+    def worth(self, until: Sequence[int] | Mapping[int, int]) -> Decimal:
+        """Return equity at the last prices before the points `until` of each product that is held, USD."""
         if not self.held:
             return self.state.cash
         tracks = self._tracks
@@ -148,7 +149,11 @@ class Account:
 
     def worth_at(self, number: int, point: int) -> Decimal:
         """Return equity when a point of a product has been seen, USD."""
-        return self.worth(self.counts_at(number, point)) if self.held else self.state.cash
+        if not self.held:
+            return self.state.cash
+        tracks, at = self._tracks, self._tracks[number].time(point)
+        until = {one.number: tracks[one.number].points_until(at, inclusive=one.number < number) for one in self.held}
+        return self.worth(until | {number: point + 1})
 
     # ── by the clock ────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -5,6 +5,7 @@ here is what `atlas.risk.judge` says, which is asked wherever this does not tell
 float64 is too near to a limit. A test holds both to the same answers.
 """
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Final
 
@@ -80,7 +81,7 @@ def at_once(
     fees: bool,
     one_contract: float,
     open_positions: int,
-    at_risk: float,
+    at_risk: Callable[[], float],
     equity: float,
     lost: bool,
     least: float,
@@ -89,7 +90,7 @@ def at_once(
 ) -> str | None:
     """Return the gate after `position_policy` that rejects an entry, CLEAR if none before `margin` does.
 
-    None where that takes more than a look. `at_risk` is the risk of what is open, `lost` the daily loss in force,
+    None where that takes more than a look. `at_risk` tells the risk of what is open, `lost` the daily loss in force,
     `least` the smallest order in contracts, `share` the risk share with the multiplier of the continuity.
     """
     off, sizing = rules.gates.off, rules.sizing
@@ -100,7 +101,7 @@ def at_once(
     budget = equity * share
     if "total_risk" not in off:
         most = equity * float(sizing.max_total_risk) * (1 - _NEAR)
-        if sizing.mode != "risk" or at_risk + budget > most:
+        if sizing.mode != "risk" or at_risk() + budget > most:
             return None
     if lost and "daily_loss" not in off:
         return "daily_loss"

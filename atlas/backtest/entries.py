@@ -74,7 +74,7 @@ class Entrance:
             fees=one.fees,
             one_contract=one.one_contract,
             open_positions=len(account.held),
-            at_risk=sum(float(holding.risk()) for holding in account.held),
+            at_risk=self._at_risk,
             equity=float(worth),
             lost=account.watch.hit,
             least=self._least[number],
@@ -110,6 +110,10 @@ class Entrance:
                 return sized.zero_because
             contracts = sized.contracts
         return Approved(contracts, rate, tier, stop, target)
+
+    def _at_risk(self) -> float:
+        """Return what all that is held loses from entry to stop, about, USD."""
+        return sum(float(holding.risk()) for holding in self._account.held)
 
     def _in_the_way(self, one: Candidate) -> bool:
         """Whether the position policy forbids the entry."""

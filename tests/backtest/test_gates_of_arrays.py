@@ -116,8 +116,8 @@ def test_one_look_names_the_gate_of_the_account_that_the_judgement_names(
         if place != PASSED:
             continue
         told = at_once(
-            fees=one.fees, one_contract=one.one_contract, open_positions=0, at_risk=0.0, equity=float(worth), lost=lost,
-            least=1.0, share=float(rules.sizing.risk_share * (FULL if one.full else HALF)), rules=rules,
+            fees=one.fees, one_contract=one.one_contract, open_positions=0, at_risk=float, equity=float(worth),
+            lost=lost, least=1.0, share=float(rules.sizing.risk_share * (FULL if one.full else HALF)), rules=rules,
         )  # fmt: skip
         outcome = judge(context(one, rules, Decimal(worth), lost=lost)).outcome
         gate = outcome.gate if isinstance(outcome, Rejection) else CLEAR

@@ -2,14 +2,16 @@
 
 Each page and its JSON are asked for in turn, over loopback, by somebody who has logged in; the median counts, and the
 CPU time of panel and database is told beside it, because on a busy machine the median tells of the others as well. The
-first look at the performance page after a close is a figure of its own. Then the pages again while live viewers listen,
-each of whom fetches the overview whenever a price changes; and from the commit of a price until a Chromium shows it.
+first look after a close at the pages that keep something is a figure of its own. Then the pages again while viewers
+listen, each of whom fetches the overview whenever a price changes; and from a price's commit to a Chromium's screen.
 
 A database made once can be kept (`--keep DIRECTORY`) and is used again by the next run, to which this one adds trades.
 """
 
 import argparse
+import logging
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import chain
@@ -37,6 +39,10 @@ MOST = 150.0
 """Milliseconds, median (issue: a page answers in under 150 ms)."""
 SLOWER = 1.5
 """How much slower pages may be while all viewers listen."""
+LISTENED = 10.0
+"""Seconds that nobody but the viewers asks, to see what they take."""
+CORES = 0.25
+"""How much of a core they may take, panel and database together, with a change every second."""
 SHOWN = 2.0
 """Seconds from the commit to the screen (issue: 2 s after the event is the aim)."""
 
@@ -51,6 +57,7 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, metavar="DIRECTORY")
     parser.add_argument("--json", action="store_true")
     wanted = parser.parse_args()
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # A line for each request would be measured too.
     with ExitStack() as stack:
         place = wanted.keep or Path(stack.enter_context(TemporaryDirectory()))
         place.mkdir(parents=True, exist_ok=True)
@@ -88,7 +95,7 @@ class Measured:
     """The figures of a panel over a filled database."""
 
     def __init__(self, panel: Flask, site: str, url: str, postmaster: int, rounds: int) -> None:
-        self._site, self._url, self._rounds = site, url, rounds
+        self._panel, self._site, self._url, self._rounds = panel, site, url, rounds
         self._cookie = session_cookie(panel)
         self._asker = Asker(site, f"{self._cookie['name']}={self._cookie['value']}", postmaster)
         self._trade = ""
@@ -105,16 +112,20 @@ class Measured:
         yield Figure("panel", "candles in the database", candles, "candles")
 
     def first_looks(self) -> Iterator[Figure]:
-        """The performance page as the panel has just started, and after each of some closes."""
+        """The pages that keep something, as the panel has just started, and after each of some closes."""
+        begun = self._asker.cpu()
         yield Figure("panel", "performance: the first since the start", self._asker.ask("/performance"), "ms")
-        engine, taken, used = connect(self._url), [], 0.0
-        for _ in range(self._rounds):
-            close_another(engine)
-            begun = self._asker.cpu()
-            taken.append(self._asker.ask("/performance"))
-            used += self._asker.cpu() - begun
+        yield Figure("panel", "performance: the first since the start, CPU", self._asker.cpu() - begun, "ms")
+        engine = connect(self._url)
+        for path in ("/performance", "/signals"):
+            taken, used = [], 0.0
+            for _ in range(self._rounds):
+                close_another(engine)
+                begun = self._asker.cpu()
+                taken.append(self._asker.ask(path))
+                used += self._asker.cpu() - begun
+            yield from _figures(f"{path[1:]}: the first after a close", Cost(median(taken), used / self._rounds))
         engine.dispose()
-        yield from _figures("performance: the first after a close", Cost(median(taken), used / self._rounds))
 
     def pages(self, count: int) -> Iterator[Figure]:
         """Each page and its JSON, alone and among live viewers."""
@@ -124,7 +135,11 @@ class Measured:
             alone[path] = self._asker.cost(path, self._rounds)
             yield from _figures(f"{page.name}: page", alone[path])
             yield from _figures(f"{page.name}: JSON", self._asker.cost(json, self._rounds))
-        with viewers(self._site, self._asker.cookie, count), prices(self._url):
+        with viewers(self._panel.extensions["broadcast"], self._site, self._asker.cookie, count), prices(self._url):
+            begun, since = self._asker.cpu(), time.monotonic()
+            time.sleep(LISTENED)
+            cores = (self._asker.cpu() - begun) / 1000 / (time.monotonic() - since)
+            yield Figure("panel", f"{count} live viewers, of one core", cores, "cores", most=CORES)
             watched = {path: self._asker.cost(path, self._rounds).wall for path in alone}
         again = {path: self._asker.cost(path, self._rounds).wall for path in alone}
         for page, (path, cost) in zip(PAGES, alone.items(), strict=True):

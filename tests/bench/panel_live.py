@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection
+from multiprocessing import get_context
 from urllib.parse import urlsplit
 
 from playwright.sync_api import sync_playwright
@@ -16,6 +17,7 @@ from db.writer import CHANNEL
 from tests.bench.panel_asker import Asker
 from tests.bench.panel_database import ACCOUNT
 from tests.web.browser.screen import SWITCHES, WAIT, Screen, Site
+from web.broadcast import Broadcast
 
 EVERY = 1.0
 """Seconds between two changes of a price: no viewer is told more often."""
@@ -28,12 +30,22 @@ _SHOWN = "price => [...document.querySelectorAll('article.position p.middle')].s
 
 
 @contextmanager
-def viewers(site: str, cookie: str, count: int) -> Iterator[None]:
-    """Have so many viewers listen; each fetches the overview at every event."""
-    listening = [HTTPConnection(urlsplit(site).netloc, timeout=60) for _ in range(count)]
+def viewers(broadcast: Broadcast, site: str, cookie: str, count: int) -> Iterator[None]:
+    """Have so many viewers listen, in a process of their own; each fetches the overview at every event."""
+    process = get_context("spawn").Process(target=_watch, args=(site, cookie, count))
+    process.start()
+    while broadcast.viewers < count:
+        if not process.is_alive():
+            raise RuntimeError(f"the viewers ended with {process.exitcode} before all {count} listened")
+        time.sleep(0.1)
+    yield
+    process.terminate()
+    process.join()
 
-    def watch(stream: HTTPConnection) -> None:
-        asker = Asker(site, cookie, 0)
+
+def _watch(site: str, cookie: str, count: int) -> None:
+    def watch() -> None:
+        asker, stream = Asker(site, cookie, 0), HTTPConnection(urlsplit(site).netloc, timeout=60)
         stream.request("GET", "/stream", headers={"Cookie": cookie})
         answer = stream.getresponse()
         if answer.status != 200:
@@ -42,9 +54,11 @@ def viewers(site: str, cookie: str, count: int) -> Iterator[None]:
             if line.startswith(b"event:"):
                 asker.ask("/content/overview")
 
-    for stream in listening:
-        threading.Thread(target=watch, args=(stream,), daemon=True).start()
-    yield
+    threads = [threading.Thread(target=watch) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import product
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from atlas.strat.labels import FiftyPercentRule
 from atlas.strat.series import Series
 from atlas.strat.setup import FAMILIES
 from atlas.strat.setups import is_alone, validate
-from atlas.strat.vectors_setups import setups_of
+from atlas.strat.vectors_setups import SetupArrays, setups_of
 
 START = datetime(2026, 3, 4, tzinfo=UTC)
 QUARTER = timedelta(minutes=15)
@@ -30,31 +31,42 @@ def bars(extremes: list[tuple[int, int]]) -> list[Bar]:
     ]  # fmt: skip
 
 
-@given(EXTREMES, st.sampled_from(("any", "strict")), st.sets(st.sampled_from(FAMILIES)))
+def arrays_of(extremes: list[tuple[int, int]], rules: StratRules) -> SetupArrays:
+    low = np.array([low for low, _ in extremes], np.int64)
+    return setups_of(low + np.array([wide for _, wide in extremes], np.int64), low, rules)
+
+
+@given(EXTREMES, st.sampled_from(("any", "strict")), st.sets(st.sampled_from(FAMILIES)) | st.just({*FAMILIES}))
 def test_arrays_give_the_setups_of_bars(extremes: list[tuple[int, int]], inside: str, detected: set[str]) -> None:
     rules = StratRules(inside=inside, detected=tuple(sorted(detected)))
-    series = Series("BTC", "15m")
-    low = np.array([low for low, _ in extremes], np.int64)
-    found = setups_of(low + np.array([wide for _, wide in extremes], np.int64), low, rules)
+    series, found = Series("BTC", "15m"), arrays_of(extremes, rules)
     for place, bar in enumerate(bars(extremes)):
         setups = series.close(bar, rules).setups
         sides = {side for side, arrays in (("long", found.long), ("short", found.short)) if arrays.given[place]}
         assert sides == {setup.side for setup in setups}
         assert {setup.family for setup in setups} <= detected
+        assert not setups or found.families[place] == FAMILIES.index(setups[0].family)
 
 
-def test_a_strict_1_is_alone_and_touches_neither_end() -> None:
+@pytest.mark.parametrize(
+    ("run", "setups"),
+    [([(102, 2)], 2), ([(101, 3)], 0), ([(103, 3)], 0), ([(101, 5)], 0), ([(102, 2), (102, 1)], 0)],
+    ids=["alone and inside", "touches the low", "touches the high", "touches both", "the second"],
+)
+def test_a_strict_1_is_alone_and_touches_neither_end(run: list[tuple[int, int]], setups: int) -> None:
     rules = StratRules(inside="strict")
-    two = [(100, 4), (101, 5)]  # The second is a 2U of 101 to 106.
-    inside, low, high, second = (102, 2), (101, 3), (103, 3), (102, 1)
-    given = [Series.from_bars("BTC", "15m", bars([*two, *more]), rules).closed for more in ([inside], [low], [high])]
-    assert [len(closed.setups) if closed else None for closed in given] == [2, 0, 0]
+    extremes = [(100, 4), (101, 5), *run]  # The second is a 2U of 101 to 106.
+    last = Series.from_bars("BTC", "15m", bars(extremes), rules).closed
+    assert last is not None
+    assert last.type == "1"
+    assert len(last.setups) == setups
+    found = arrays_of(extremes, rules)
+    assert (found.families[-1] != -1, found.long.given[-1], found.short.given[-1]) == (setups > 0,) * 3
+
+
+def test_one_1_inside_is_alone_and_of_more_none() -> None:
     mother, smaller = bars([(100, 5), (101, 2)])
     assert [is_alone(smaller, mother, run) for run in (0, 1, 2)] == [False, True, False]
-    run = Series.from_bars("BTC", "15m", bars([*two, inside, second]), rules).closed
-    assert run is not None
-    assert run.type == "1"
-    assert not run.setups
 
 
 @pytest.mark.parametrize("inside", ["any", "strict"])
@@ -82,19 +94,20 @@ SEEN = {
 }
 
 
+LEVELS = (94, 95, 96, 99, 100, 101, 104, 105, 106)
+
+
 @pytest.mark.parametrize("seen", SEEN.values(), ids=SEEN)
-@pytest.mark.parametrize("prices", [[price, 101, 99, price] for price in (94, 95, 96, 99, 100, 101, 104, 105, 106)])
-def test_many_trades_at_once_end_where_each_does_at_and_beside_every_level(seen, prices: list[int]) -> None:
-    one, many, alone = (FiftyPercentRule(*map(Decimal, RANGE)) for _ in range(3))
-    for rule in (one, many, alone):
-        rule.through(*map(Decimal, seen))
-    for price in prices:
-        one.trade(Decimal(price))
-    many.along(Decimal(max(prices)), Decimal(min(prices)), np.array(prices, np.int64), 0)
-    assert many == one
-    for price in prices:
-        alone.along(Decimal(price), Decimal(price), np.array([price], np.int64), 0)
-    assert alone == one
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_many_trades_at_once_end_where_each_does_at_and_beside_every_level(seen, count: int) -> None:
+    for prices in product(LEVELS, repeat=count):
+        one, many = (FiftyPercentRule(*map(Decimal, RANGE)) for _ in range(2))
+        for rule in (one, many):
+            rule.through(*map(Decimal, seen))
+        for price in prices:
+            one.trade(Decimal(price))
+        many.along(Decimal(max(prices)), Decimal(min(prices)), np.array(prices, np.int64), 0)
+        assert many == one, prices
 
 
 @given(

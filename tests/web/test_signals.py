@@ -8,10 +8,14 @@ from urllib.parse import quote
 import msgspec
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import Connection
 
 from actors.messages import Rejected
+from atlas.backtest.result import FunnelRow
 from atlas.risk import GATES
+from db.period import Period
 from tests.web.scene import NOW, Daemon, busy_day, closed, position, triggered
+from web import signals as page
 
 
 def signals(client: FlaskClient, query: str = "") -> dict[str, Any]:
@@ -134,3 +138,24 @@ def test_lesson_117_a_second_close_changes_nothing_of_the_first(day: Daemon, cli
     assert (client.get(path).json, signals(client, "?outcome=trade")) == before
     money = before[0]["trade"]["money"]  # type: ignore[index]  # the story is JSON
     assert (float(money["mae_r"]) > 0, float(money["mfe_r"]) > 0, money["net"]) == (True, True, "108.60")
+
+
+def test_the_funnel_is_counted_anew_after_an_event_and_not_for_a_price(
+    day: Daemon, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[str] = []
+
+    def noticed(connection: Connection, account: str, period: Period) -> list[FunnelRow]:
+        counted.append(account)
+        return funnel(connection, account, period)
+
+    funnel = page.funnel
+    monkeypatch.setattr(page, "funnel", noticed)
+    first = signals(client)
+    day.quote("60301", seconds=5)
+    assert signals(client) == first
+    assert counted == ["paper"]
+    assert signals(client, "?side=long")["totals"] != first["totals"], "asked otherwise, it is counted for itself"
+    reject(day, 40, "magnitude")
+    assert signals(client)["totals"]["rejected"] == first["totals"]["rejected"] + 1
+    assert counted == ["paper"] * 3

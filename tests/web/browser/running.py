@@ -19,9 +19,9 @@ from tests.web.scene import dispose, make_panel, served, session_cookie
 
 ETP = "ETP-20DEC30-CDE"
 START = datetime(2029, 3, 7, 13, 20, tzinfo=UTC)
-SPEED = 120.0
-"""Two minutes of market a second: a bar of 15m closes every 8 seconds."""
-RATE = 0.25
+SPEED = 240.0
+"""Four minutes of market a second: a bar of 15m closes every 4 seconds."""
+RATE = 0.125
 """Trades a second of market and product."""
 CONFIG = """
 [account]
