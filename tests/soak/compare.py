@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Engine, select
 
-from actors.messages import HaltChanged, decode
+from actors.messages import HaltChanged, Rejected, decode
 from actors.scanner_full import AGAIN
 from db.models import Base, EventRow, FillRow, FundingRow, LedgerRow, OutboxRow, PositionRow, RejectionRow, TriggerRow
 
@@ -100,17 +100,28 @@ def told(engine: Engine) -> Told:
 def halted(engine: Engine) -> list[Away]:
     """Return when the run was halted, by its own account: from the halt of a source to its end and the repair."""
     table = EventRow.__table__
-    query = select(table.c.payload).where(table.c.kind == HaltChanged.__name__).order_by(table.c.seq)
+    kinds = (HaltChanged.__name__, Rejected.__name__)
+    query = select(table.c.payload).where(table.c.kind.in_(kinds)).order_by(table.c.seq)
+    with engine.connect() as connection:
+        return halts(decode(payload) for payload in connection.execute(query).scalars())
+
+
+def halts(events: Iterable[Any]) -> list[Away]:
+    """Return the halts that events tell of, in the order of their writing.
+
+    What counts is that order: after a halt a trade may still come that is stamped a moment before it, since market time
+    is that of the newest trade of any product. So a halt begins with the first trigger that was refused for it.
+    """
     begun: dict[str, datetime] = {}
     found = []
-    with engine.connect() as connection:
-        for payload in connection.execute(query).scalars():
-            told = decode(payload)
-            assert isinstance(told, HaltChanged)
-            if not told.lifted:
-                begun.setdefault(told.source, told.at)
-            elif (since := begun.pop(told.source, None)) is not None:
-                found.append(Away(since, told.at + REPAIRED, REFUSED, unseen=told.source == "feed"))
+    for told in events:
+        if isinstance(told, Rejected):
+            if told.gate == "halted":
+                begun = {source: min(since, told.at) for source, since in begun.items()}
+        elif not told.lifted:
+            begun.setdefault(told.source, told.at)
+        elif (since := begun.pop(told.source, None)) is not None:
+            found.append(Away(since, told.at + REPAIRED, REFUSED, unseen=told.source == "feed"))
     return found
 
 

@@ -1,19 +1,20 @@
 """The comparison of a disturbed run finds what no mark explains, and takes what one does."""
 
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 import pytest
 
+from actors.messages import HaltChanged, Rejected
 from db.engine import connect
-from tests.soak.compare import Away, Told, compared, told
+from tests.soak.compare import REPAIRED, Away, Told, compared, halts, told
 from tests.soak.market import START
 from tests.soak.virtual import Equivalence, market
 
-HOUR = timedelta(hours=1)
+HOUR, MINUTE, SECOND = timedelta(hours=1), timedelta(minutes=1), timedelta(seconds=1)
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +95,20 @@ def test_a_refusal_is_explained_by_a_gate_of_then(ran: Told, trade: str, gate: s
     found = compared(ran, missing(ran, trade, gate), [Away(at - HOUR, at + HOUR)])
     assert (found.missed, len(found.unexplained)) == ((1, 0) if explained else (0, 1))
     assert len(compared(ran, missing(ran, trade, gate), []).unexplained) == 1
+
+
+def test_a_halt_begins_with_the_first_trigger_refused_for_it() -> None:
+    def refused(at: datetime, gate: str = "halted") -> Rejected:
+        return Rejected(f"x{at}", "X", "1h", "2-2", "2U-2D", "short", at, gate, "", "")
+
+    halt = HaltChanged(START + HOUR, {"feed": "gap"}, 1, "feed", "gap")
+    lifted = HaltChanged(START + HOUR + MINUTE, {}, 2, "feed", "gap", lifted=True)
+    before, after = refused(START + HOUR - SECOND), refused(START + HOUR + SECOND)
+    ends = lifted.at + REPAIRED
+    assert [(each.since, each.until) for each in halts([halt, after, lifted])] == [(halt.at, ends)]
+    assert [(each.since, each.until) for each in halts([halt, before, lifted])] == [(before.at, ends)]
+    assert [(each.since, each.until) for each in halts([before, halt, lifted, before])] == [(halt.at, ends)]
+    assert [each.since for each in halts([halt, refused(START, "missed"), lifted])] == [halt.at]
 
 
 @pytest.mark.parametrize(
