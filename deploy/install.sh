@@ -14,6 +14,7 @@ source=$(dirname -- "$here")
 place=/opt/atlas
 config=/etc/atlas
 state=/var/lib/atlas
+program=/usr/local/bin/atlas
 keep_releases=3
 units=(atlas-postgres.service atlas.service atlas-web.service)
 timers=(atlas-backup.timer atlas-report.timer)
@@ -52,12 +53,7 @@ done
 systemd_runs() { [[ -d /run/systemd/system ]]; }
 
 # as_atlas COMMAND…: an `atlas` command as the service's account, with the service's settings.
-as_atlas() {
-    local url=""
-    [[ -s $config/credentials/ATLAS_DATABASE_URL ]] && url=$(<"$config/credentials/ATLAS_DATABASE_URL")
-    run runuser -u atlas -- env -C "$state" "HOME=$state" "ATLAS_DATA_DIR=$state/postgres" ATLAS_DATABASE__SERVICE=true \
-        ${url:+"ATLAS_DATABASE_URL=$url"} "$place/current/venv/bin/atlas" "$@" --config "$config/atlas.toml"
-}
+as_atlas() { run "$here/atlas.sh" "$@" --config "$config/atlas.toml"; }
 
 # The name of this checkout's release: its version, and what its files hold.
 release_name() {
@@ -139,6 +135,15 @@ install_units() {
     done
 }
 
+# `atlas` on the PATH; somebody else's of that name stays.
+install_program() {
+    if [[ -e $program ]] && ! grep -q "$place/current" "$program"; then
+        say "$program is another program and stays; ATLAS's is $place/current/deploy/atlas.sh"
+    else
+        run install -m 0755 "$here/atlas.sh" "$program"
+    fi
+}
+
 # switch_to NAME: make a release the current one and remember the one before.
 switch_to() {
     local before=""
@@ -175,7 +180,7 @@ start_all() {
     run systemctl enable atlas.service atlas-web.service "${timers[@]}"
     run systemctl restart atlas.service atlas-web.service
     run systemctl start "${timers[@]}"
-    say "installed. Look with: systemctl status atlas; $place/current/venv/bin/atlas doctor --config $config/atlas.toml"
+    say "installed. Look with: systemctl status atlas; atlas doctor --config $config/atlas.toml"
 }
 
 roll_back() {
@@ -219,6 +224,7 @@ main() {
     else
         install_units
     fi
+    install_program
     remove_old_releases
     if ! systemd_runs; then
         say "systemd does not run here: everything is in place, nothing is started (it would start ${units[*]} ${timers[*]})"

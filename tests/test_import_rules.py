@@ -19,6 +19,7 @@ OUTER_ATLAS = (
     "atlas.exchange",
     "atlas.cli",
     "atlas.config",
+    "atlas.config_environment",
     "atlas.config_sections",
     "atlas.logs",
     "atlas.data",

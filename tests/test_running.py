@@ -14,10 +14,11 @@ from atlas.errors import InternalError
 from atlas.money.book import Position
 from atlas.performance import DIMENSIONS, Performance, measure, measure_by
 from atlas.running import RunningPerformance
-from atlas.strat.setup import ContinuityReading
+from atlas.strat.setup import ContinuityReading, Side
 from tests.test_performance import START, closed
 
 ZONE = ZoneInfo("America/New_York")
+SIDES: tuple[Side, ...] = ("long", "short")
 
 
 @st.composite
@@ -26,7 +27,7 @@ def trades(draw: st.DrawFn) -> list[Position]:
     found: list[Position] = []
     for number in range(draw(st.integers(0, 12))):
         entry = START + timedelta(minutes=draw(st.integers(0, 6000)))
-        side = draw(st.sampled_from(["long", "short"]))
+        side = draw(st.sampled_from(SIDES))
         reading = ContinuityReading(side, "open", ("1d", "4h"), ("1d", "4h")[: draw(st.integers(0, 2))], (), (), 2)
         found.append(
             closed(

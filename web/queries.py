@@ -138,7 +138,7 @@ def actors(connection: Connection, name: str, since: datetime | None) -> Rows:
     return connection.execute(query).all()
 
 
-def choices(connection: Connection, there: Select[Any]) -> dict[str, list[str]]:
+def choices(connection: Connection, there: Select[*tuple[Any, ...]]) -> dict[str, list[str]]:
     """Return by column the values that the distinct rows `there` have, in order: the database reads the table once."""
     rows = connection.execute(there).all()
     return {column.name: sorted({getattr(row, column.name) for row in rows}) for column in there.selected_columns}

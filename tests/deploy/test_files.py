@@ -1,5 +1,6 @@
 """Scripts, containers and proxies: parsed, since their programs do not run here."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -25,7 +26,7 @@ def test_install_shows_what_it_would_do_and_does_nothing(tmp_path: Path) -> None
         pytest.skip("no systemd")
     said = subprocess.run(["bash", DEPLOY / "install.sh", "--dry-run"], capture_output=True, text=True, check=False)
     assert said.returncode == 0, said.stderr
-    for step in ("systemd-sysusers", "locked_install.py", "/etc/systemd/system/atlas.service"):
+    for step in ("systemd-sysusers", "locked_install.py", "/etc/systemd/system/atlas.service", "/usr/local/bin/atlas"):
         assert step in said.stdout
     assert "would run" in said.stdout
     assert not Path("/etc/sysusers.d/atlas.conf").exists()
@@ -36,6 +37,14 @@ def test_unknown_option_of_install_is_told() -> None:
     assert said.returncode == 2
     assert "'--dryrun' is no option" in said.stderr
     assert "--dry-run" in said.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to act as another user")
+def test_command_of_the_service_is_roots_alone() -> None:
+    script = (DEPLOY / "atlas.sh").read_text()
+    said = subprocess.run(["bash", "-s", "status"], input=script, user=65534, cwd="/", capture_output=True, text=True)
+    assert said.returncode == 77
+    assert "sudo atlas status" in said.stderr
 
 
 def test_compose_waits_for_a_healthy_database_and_keeps_its_secrets() -> None:

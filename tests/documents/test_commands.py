@@ -20,7 +20,7 @@ from tests.documents.written import BLOCK, CHECKOUT, DOCUMENTS, OURS, Command, c
 FOUND = commands()
 ATLAS = [command for command in FOUND if command.text.startswith(("atlas ", "scripts/demo"))]
 SCRIPTS = [command for command in FOUND if command.ours and command not in ATLAS]
-OTHERS = {"alias", "cd", "editor", "git", "journalctl", "ssh", "systemctl"}
+OTHERS = {"cd", "editor", "git", "journalctl", "ssh", "systemctl"}
 """Programs that are not ours and may begin a line of a block; none of them runs here. Others are to be added."""
 UNITS = re.compile(r"(?:systemctl (?:status|start|stop|restart|reset-failed)|journalctl -u)((?: atlas[\w-]*)+)")
 

@@ -9,7 +9,6 @@ import pytest
 from flask import Flask
 
 from tests.web.scene import Daemon, session_cookie
-from web import shared
 from web.panel import PAGES
 from web.shared import MOST, Shared
 
@@ -29,7 +28,7 @@ class Counted:
 def moment(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Return the clock: time stands still until its number is changed."""
     at = [100.0]
-    monkeypatch.setattr(shared.time, "monotonic", lambda: at[0])
+    monkeypatch.setattr("web.shared.time.monotonic", lambda: at[0])
     return at
 
 

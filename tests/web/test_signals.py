@@ -13,9 +13,9 @@ from sqlalchemy import Connection
 from actors.messages import Rejected
 from atlas.backtest.result import FunnelRow
 from atlas.risk import GATES
+from db.funnel import funnel
 from db.period import Period
 from tests.web.scene import NOW, Daemon, busy_day, closed, position, triggered
-from web import signals as page
 
 
 def signals(client: FlaskClient, query: str = "") -> dict[str, Any]:
@@ -149,8 +149,7 @@ def test_the_funnel_is_counted_anew_after_an_event_and_not_for_a_price(
         counted.append(account)
         return funnel(connection, account, period)
 
-    funnel = page.funnel
-    monkeypatch.setattr(page, "funnel", noticed)
+    monkeypatch.setattr("web.signals.funnel", noticed)
     first = signals(client)
     day.quote("60301", seconds=5)
     assert signals(client) == first
