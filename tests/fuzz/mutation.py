@@ -59,7 +59,7 @@ class Mutator:
             case 3:
                 return {random.choice(("type", "value", text[:20])): value}
             case _:
-                return random.choice(ODD)
+                return copy.deepcopy(random.choice(ODD))
 
     def bytes(self, raw: bytes) -> bytes:
         """Return bytes cut, flipped, doubled, or with something put between; one to four times."""

@@ -5,7 +5,7 @@ from random import Random
 import msgspec
 import pytest
 
-from tests.fuzz.mutation import Mutator
+from tests.fuzz.mutation import ODD, Mutator
 from tests.fuzz.run import Found, attempt
 from tests.fuzz.targets import opened
 
@@ -44,6 +44,13 @@ def test_a_case_is_named_by_seed_and_number() -> None:
     assert made[0] == made[1] != made[2]
     assert len(set(made[0])) > 150
     assert tree == {"channel": "ticker", "events": [{"type": "update", "tickers": [{"price": "64700.5", "size": 1}]}]}
+
+
+def test_a_case_is_the_same_whatever_was_made_before_it() -> None:
+    before = repr(ODD)
+    for number in range(5000):
+        Mutator(Random(number)).tree({"a": [1, 2, 3], "b": "x"})
+    assert repr(ODD) == before
 
 
 def test_most_mutated_trees_are_still_json() -> None:
