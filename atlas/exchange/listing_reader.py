@@ -14,7 +14,7 @@ from atlas.exchange.times import parse_time
 from atlas.exchange.wire_values import number, sane
 from atlas.market.product import MarginRates, Product
 
-_KINDS: dict[Any, Literal["spot", "future"]] = {"SPOT": "spot", "FUTURE": "future"}
+_KINDS: dict[str, Literal["spot", "future"]] = {"SPOT": "spot", "FUTURE": "future"}
 _SUSPENDED = ("trading_disabled", "is_disabled", "cancel_only")
 
 
@@ -29,9 +29,10 @@ def read_product(listed: Mapping[str, Any]) -> Product:
         UnknownProduct: a needed field is missing or wrong; names product and field.
     """
     entry = _Entry(str(listed.get("product_id") or "without an id"), listed)
-    kind = _KINDS.get(listed.get("product_type"))
+    named = entry.text("product_type")
+    kind = _KINDS.get(named)
     if kind is None:
-        raise entry.fault("product_type", listed.get("product_type"))
+        raise entry.fault("product_type", named)
     return _spot(entry) if kind == "spot" else _future(entry)
 
 

@@ -8,7 +8,8 @@ from unittest.mock import patch
 import pytest
 
 from atlas.config import load
-from atlas.errors import ConfigurationError, CredentialError, DataError, ExchangeError
+from atlas.errors import ConfigurationError, CredentialError, DataError, ExchangeError, UnknownProduct
+from atlas.exchange.listing_reader import read_product
 from atlas.exchange.rest import Rest
 from atlas.exchange.times import parse_time, parse_unix
 from atlas.exchange.wire import decode_frame
@@ -25,6 +26,12 @@ def test_a_signalling_nan_is_no_size() -> None:
     frame = f'{BOOK}"product_id":"BTC-USD","updates":[{LEVEL % "sNaN"}]}}]}}'
     with pytest.raises(DataError, match="new_quantity is sNaN: a positive number was expected"):
         decode_frame(frame)
+
+
+@pytest.mark.parametrize("kind", [["FUTURE"], {"value": "FUTURE"}, None, 7])
+def test_a_product_whose_type_is_no_text_is_refused(kind: object) -> None:
+    with pytest.raises(UnknownProduct, match="the exchange lists BTC-USD with product_type = "):
+        read_product({"product_id": "BTC-USD", "product_type": kind})
 
 
 @pytest.mark.parametrize("text", ["9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z", "9999-12-31 00:00:00 +0000 UTC"])
