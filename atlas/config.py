@@ -147,7 +147,10 @@ def load(path: Path | None = None, overrides: dict[str, Any] | None = None) -> S
     tree: dict[str, Any] = {}
     for where, layer in layers:
         _rename(where, layer)
-        merge(tree, copy.deepcopy(layer))
+        try:
+            merge(tree, copy.deepcopy(layer))
+        except RecursionError:
+            raise ConfigurationError(f"{where}: nested too deeply; a setting is section.key = value") from None
     try:
         settings = _Settings(**tree)
     except ValidationError as error:

@@ -61,6 +61,12 @@ def test_json_that_python_cannot_hold_is_no_json(volume: str) -> None:
             rest.close()
 
 
+def test_a_setting_nested_without_end_is_no_configuration(tmp_path: Path) -> None:
+    (tmp_path / "atlas.toml").write_text(f"[web]\n{'.'.join(['port'] * 5000)} = 1\n")
+    with pytest.raises(ConfigurationError, match="nested too deeply"):
+        load(tmp_path / "atlas.toml")
+
+
 def test_a_file_with_a_number_of_5000_digits_is_no_configuration(tmp_path: Path) -> None:
     (tmp_path / "atlas.toml").write_text(f"[web]\nport = {'9' * 5000}\n")
     with pytest.raises(ConfigurationError, match="is not valid TOML"):
