@@ -87,6 +87,6 @@ def _picture(notice: Notice, outbox: Outbox) -> bytes | None:
         return None if shown is None else trade_png(shown)
     except DatabaseError as error:
         _log.warning("alert %s goes out without its picture: %s", notice.key, error)
-    except Exception:
+    except Exception:  # the words matter more than the picture
         _log.exception("the picture of alert %s could not be drawn", notice.key)
     return None

@@ -225,7 +225,7 @@ class _Reader(threading.Thread):
             reason = self._converse()
         except (websocket.WebSocketException, OSError, _Behind, AtlasError) as error:
             reason = self._why(error)
-        except Exception as error:
+        except Exception as error:  # a thread that ends unheard would look like a quiet market
             _log.exception("the feed's reader failed")
             reason = f"the feed's reader failed: {error!r}; report this"
         finally:

@@ -309,7 +309,7 @@ class HistoryActor(Behaviour[HistoryState]):
             return
         try:
             self._keep(products)
-        except Exception as error:
+        except Exception as error:  # see above: told, and nothing stopped
             _log.warning("the products could not be cached", exc_info=error)
             yield _alert("cache", now, f"The products could not be cached: {error}")
 

@@ -36,7 +36,7 @@ class Event(Message, frozen=True):
     @property
     def key(self) -> str:
         """The event's derived id, unique within an account."""
-        raise NotImplementedError
+        raise NotImplementedError  # each kind of event has its own
 
 
 # ── market ──────────────────────────────────────────────────────────────────────────────────────────────────────────

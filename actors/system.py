@@ -192,6 +192,7 @@ class System:
         upkeep = Upkeep(self._account, places.recording, places.disks, places.audit, places.server)
         children: list[Child] = [
             recorder,
+            # Chance spreads the attempts of what waits for the outside; the core, where decisions are made, has none.
             OwnThread(_journal_role(store), post),
             OwnThread(alerter_role(settings, Outbox(engine, self._account, urgent), random.random), post),
             *(OwnThread(role, post) for role in channel_roles(settings, channel_outbox, random.random)),

@@ -102,9 +102,7 @@ def setups(connection: Connection, account: str, period: Period) -> dict[str, in
     return {row.status: row.number for row in connection.execute(query)}
 
 
-def _joined(
-    query: Select[*tuple[Any, ...]], account: str, asked: Asked
-) -> Select[*tuple[Any, ...]]:
+def _joined(query: Select[*tuple[Any, ...]], account: str, asked: Asked) -> Select[*tuple[Any, ...]]:
     same = [(table, and_(table.account == TriggerRow.account, table.id == TriggerRow.id))
             for table in (RejectionRow, PositionRow)]  # fmt: skip
     for table, on in same:

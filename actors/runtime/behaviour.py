@@ -63,7 +63,7 @@ class Behaviour(Generic[S]):
 
     def receive(self, now: datetime, message: Any) -> Iterable[Effect]:
         """Return the effects of one message. `now` is market time on the core, wall time on an own thread."""
-        raise NotImplementedError
+        raise NotImplementedError  # what a behaviour is
 
     def resume(self, now: datetime) -> Iterable[Effect]:
         """Return what is to be done after a crash and rebuild, before the message comes again.

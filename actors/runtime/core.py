@@ -85,7 +85,7 @@ class Core(Dispatch):
     def _run(self, begun: threading.Event, failures: list[BaseException]) -> None:
         try:
             self.begin()
-        except BaseException as error:
+        except BaseException as error:  # whatever it is, it is raised where the core was started
             failures.append(error)
         begun.set()
         if not failures:
@@ -100,7 +100,7 @@ class Core(Dispatch):
             self._in_hand_since = waiting.since
             try:
                 self.take(waiting)
-            except BaseException:
+            except BaseException:  # `take` has made it the core's end; this thread still has to answer who waits
                 _log.exception("the core has failed at input %d", self.number)
             self._in_hand_since = None
 

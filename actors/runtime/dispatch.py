@@ -139,7 +139,7 @@ class Dispatch:
 
     def submit(self, waiting: Waiting) -> None:
         """Add an input."""
-        raise NotImplementedError
+        raise NotImplementedError  # how inputs wait is what makes one core differ from another
 
     def take(self, waiting: Waiting) -> None:
         """Take one input and let all it causes run to the end. Nothing a behaviour does raises here."""
@@ -157,7 +157,7 @@ class Dispatch:
                     self._hand_over()
                 if self._recorder is not None:
                     self._checkpoint_at_midnight()
-        except BaseException as error:
+        except BaseException as error:  # behaviours raise nothing here: it is the core itself, which ends
             if not belongs_to_operator(error):
                 self.fail(self.name, f"fault of the core at input {self.number}: {describe(error)}")
             raise
@@ -215,7 +215,7 @@ class Dispatch:
         if self._recorder is not None:
             try:
                 self._recorder.record(self.number + 1, waiting.to, waiting.envelope.message)
-            except Exception as error:
+            except Exception as error:  # encoder or disk: the sender is told whichever
                 self._refuse(waiting, f"it cannot be recorded: {describe(error)}", error)
                 return False
         self.number += 1

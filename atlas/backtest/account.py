@@ -117,7 +117,10 @@ class Account:
 
         By the clock, `number` -1, none of that instant was.
         """
-        return [track.points_until(at, inclusive=place < number) for place, track in enumerate(self._tracks)]
+        return [self._count(place, at, number) for place in range(len(self._tracks))]
+
+    def _count(self, place: int, at: int, number: int) -> int:
+        return self._tracks[place].points_until(at, inclusive=place < number)
 
     def look_at(self, number: int, point: int) -> None:
         """Look for the daily loss up to a point of a product, that included, with what is held before it enters."""
@@ -151,8 +154,8 @@ class Account:
         """Return equity when a point of a product has been seen, USD."""
         if not self.held:
             return self.state.cash
-        tracks, at = self._tracks, self._tracks[number].time(point)
-        until = {one.number: tracks[one.number].points_until(at, inclusive=one.number < number) for one in self.held}
+        at = self._tracks[number].time(point)
+        until = {one.number: self._count(one.number, at, number) for one in self.held}
         return self.worth(until | {number: point + 1})
 
     # ── by the clock ────────────────────────────────────────────────────────────────────────────────────────────────

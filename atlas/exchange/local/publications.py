@@ -27,7 +27,7 @@ class Publication:
 
     def events(self, held: Mapping[str, None]) -> str | None:
         """Return the events for a connection that holds these products of the channel; None if there are none."""
-        raise NotImplementedError
+        raise NotImplementedError  # each channel has its own
 
 
 class ProductPublication(Publication):
