@@ -1,5 +1,6 @@
 """The feed against a real websocket server over loopback: what it believes, what it gives up, and in which order."""
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -348,8 +349,8 @@ def test_reconnects_after(name: str) -> None:
 
 
 def test_tries_for_ever_while_nobody_listens_and_says_so_once() -> None:
-    with CoinbaseServer(healthy, known=(BTC,)) as server:
-        url, port = server.url, int(server.url.rpartition(":")[2])
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = held.getsockname()[1]
     opened: list[int] = []
 
     class Counting(SocketLine):
@@ -357,6 +358,7 @@ def test_tries_for_ever_while_nobody_listens_and_says_so_once() -> None:
             opened.append(connection)
             super().open(connection)
 
+    url = f"ws://127.0.0.1:{port}"
     running = Running(url, (BTC,), LineOptions(pause=0.0), FeedOptions(clock="venue", longest_backoff=0.1))
     running.line.__class__ = Counting
     running.actor.start(timeout=PATIENCE)

@@ -74,10 +74,11 @@ class Told(TypedDict):
 
 
 class Asked(TypedDict):
-    """What is to be confirmed."""
+    """What is to be confirmed; `closed` is the id of a position that has been closed before it could be asked for."""
 
     kind: str
     position: Closable | None
+    closed: str | None
 
 
 class Control(TypedDict):
@@ -95,7 +96,7 @@ class Control(TypedDict):
 
 
 def control(connection: Connection, shown: Shown, asked: ControlArguments) -> Control:
-    """Return what can be asked for and what was. Raises Refused, 404, for a position or a command that is not there."""
+    """Return what can be asked for and what was. Raises Refused, 404, for a position or a command that never was."""
     name = shown.account
     seen = look(connection, name, shown.now)
     positions = [] if name is None else _closable(connection, name)
@@ -109,7 +110,7 @@ def control(connection: Connection, shown: Shown, asked: ControlArguments) -> Co
         if seen.account is None
         else [{"source": source, "reason": reason} for source, reason in sorted(seen.account.halts.items())],
         "positions": positions,
-        "asked": _asked(asked, positions),
+        "asked": _asked(connection, name, asked, positions),
         "done": _done(asked.done, told),
         "commands": told,
     }
@@ -131,17 +132,29 @@ def _closable(connection: Connection, name: str) -> list[Closable]:
     ]
 
 
-def _asked(asked: ControlArguments, positions: list[Closable]) -> Asked | None:
+def _asked(
+    connection: Connection, name: str | None, asked: ControlArguments, positions: list[Closable]
+) -> Asked | None:
     if asked.kind is None:
         return None
-    return {"kind": asked.kind, "position": _position(asked.position, positions) if asked.kind == "close" else None}
+    position = _position(connection, name, asked.position, positions) if asked.kind == "close" else None
+    return {
+        "kind": asked.kind,
+        "position": position,
+        "closed": asked.position if asked.kind == "close" and position is None else None,
+    }
 
 
-def _position(wanted: str | None, positions: list[Closable]) -> Closable:
+def _position(
+    connection: Connection, name: str | None, wanted: str | None, positions: list[Closable]
+) -> Closable | None:
+    """Return the open position, or None for one that has been closed. Raises Refused for one that never was."""
     for one in positions:
         if one["id"] == wanted:
             return one
-    raise Refused(404, f"There is no open position {wanted!r}.", "It may have been closed meanwhile: see Control.")
+    if name is not None and wanted is not None and queries.was_position(connection, name, wanted):
+        return None
+    raise Refused(404, f"There is no position {wanted!r}.", "The page Trades lists every one.")
 
 
 def _done(wanted: int | None, told: list[Told]) -> Told | None:
@@ -184,12 +197,15 @@ def blueprint(engine: Engine, account: str | None, clock: Callable[[], datetime]
                 raise Refused(409, "No daemon runs that could do it, so nothing was asked.", "See System.")
             args = {"reason": reason}
             if kind == "close":
-                args["position"] = _position(position, _closable(connection, name))["id"]
+                found = _position(connection, name, position, _closable(connection, name))
+                if found is None:  # The page says so; nothing is asked.
+                    return redirect(url_for("pages.control", kind=kind, position=position))
+                args["position"] = found["id"]
         by = f"panel, {request.remote_addr}"
-        found = ask(engine, name, kind, args, by, monotonic=monotonic, sleep=sleep)
-        if found is None:
+        answered = ask(engine, name, kind, args, by, monotonic=monotonic, sleep=sleep)
+        if answered is None:
             raise Refused(503, f"No daemon answered within {PATIENCE:.0f} s; it will not be done later.", "See System.")
-        return redirect(url_for("pages.control", done=found.id))
+        return redirect(url_for("pages.control", done=answered.id))
 
     routes.add_url_rule("/control/ask", "ask", take, methods=["POST"])
     return routes

@@ -77,6 +77,12 @@ def open_positions(connection: Connection, name: str) -> Rows:
     return connection.execute(query).all()
 
 
+def was_position(connection: Connection, name: str, wanted: str) -> bool:
+    """Return whether the account has or had this position."""
+    query = select(PositionRow.id).where(PositionRow.account == name, PositionRow.id == wanted)
+    return connection.execute(query).first() is not None
+
+
 def closed_positions(connection: Connection, name: str, limit: int) -> Rows:
     """Return the last closed positions, newest first."""
     query = (

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from db import asking
 from db.models import CommandRow
 from db.repositories import commands
-from tests.web.scene import NOW, Daemon, Obedient, csrf_of, position
+from tests.web.scene import NOW, Daemon, Obedient, closed, csrf_of, position
 
 
 @pytest.fixture
@@ -59,8 +59,8 @@ def test_a_close_names_its_position_and_is_confirmed_with_it(obedient: Daemon, c
     [
         ({"kind": "sell"}, 400, "no command"),
         ({}, 400, "no command"),
-        ({"kind": "close", "position": "none"}, 404, "no open position"),
-        ({"kind": "close"}, 404, "no open position"),
+        ({"kind": "close", "position": "none"}, 404, "no position"),
+        ({"kind": "close"}, 404, "no position"),
     ],
 )
 def test_what_cannot_be_done_is_not_asked(
@@ -70,6 +70,19 @@ def test_what_cannot_be_done_is_not_asked(
     assert answer.status_code == code
     assert words in answer.text
     assert rows(obedient) == []
+
+
+def test_a_position_that_has_closed_meanwhile_is_said_and_not_asked_for(obedient: Daemon, client: FlaskClient) -> None:
+    opened = position()
+    obedient.end(closed(opened, "60500", "target", "50"))
+    answer = ask(client, kind="close", position=opened.id)
+    assert (answer.status_code, rows(obedient)) == (302, [])
+    page = client.get(answer.headers["Location"])
+    assert page.status_code == 200
+    assert "It is closed already" in page.text
+    assert "Yes, close this position" not in page.text
+    asked = client.get("/api/v1/control", query_string={"kind": "close", "position": opened.id}).get_json()["asked"]
+    assert asked == {"kind": "close", "position": None, "closed": opened.id}
 
 
 def test_a_failed_command_is_said(obedient: Daemon, client: FlaskClient) -> None:
