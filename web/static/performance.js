@@ -19,7 +19,7 @@
       height: HEIGHTS[name],
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "UTC"),
       cursor: { sync: { key: "equity" }, drag: { x: false, y: false } },
-      padding: [10, 24, 0, 0],
+      padding: [10, 24, name === "equity" ? 8 : 0, 0],  // the lowest figure stands half below its line
       scales: { x: { time: true } },
       series: [
         { label: "Day", value: "{YYYY}-{MM}-{DD}" },
@@ -29,6 +29,7 @@
         {
           ...axis,
           show: name === "drawdown",
+          size: 30,
           incrs: [1, 2, 7, 14, 30, 61, 91, 182, 365, 730].map((days) => days * DAY),
           values: (plot, values, place, space, step) => values.map((at) => uPlot.fmtDate(step < 30 * DAY ? "{D} {MMM}" : "{MMM} {YYYY}")(new Date((at + DAY / 2) * 1000))),
         },

@@ -25,6 +25,9 @@ _FOCUSABLE = """() => [...document.querySelectorAll(
 )].filter(e => e.checkVisibility({visibilityProperty: true})).map((e, n) => (e.numbered = n, n))"""
 _FOCUSED = """() => { const e = document.activeElement; const s = getComputedStyle(e);
   return [e.numbered ?? -1, s.outlineStyle !== 'none' || s.boxShadow !== 'none', e.outerHTML.slice(0, 90)]; }"""
+_CUT = """() => [...document.querySelectorAll('.scroll')].filter(
+  e => e.checkVisibility() && e.scrollWidth > e.clientWidth + 1
+).map(e => `${e.getAttribute('aria-label')}: ${e.scrollWidth - e.clientWidth} px`)"""
 _NUMBERED = "n => [...document.querySelectorAll('*')].find(e => e.numbered === n)?.outerHTML.slice(0, 90)"
 
 
@@ -76,6 +79,11 @@ class Screen:
         """How many pixels the page can be scrolled sideways."""
         return int(self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
 
+    @property
+    def cut(self) -> list[str]:
+        """The boxes whose content is wider than they are: it can be scrolled to, but nobody sees that it is there."""
+        return list(self.page.evaluate(_CUT))
+
     def violations(self) -> list[str]:
         """What axe finds against the page, each rule with the elements concerned."""
         found = Axe().run(self.page).response["violations"]
@@ -102,9 +110,9 @@ class Screen:
         return faults
 
     def check(self) -> None:
-        """No complaint in the console, no request to another machine, no sideways scrolling, nothing axe finds."""
-        found = (self.complaints, self.outside, self.sideways, self.violations())
-        assert found == ([], [], 0, []), found
+        """No complaint in the console, no request to another machine, nothing sideways or cut, nothing axe finds."""
+        found = (self.complaints, self.outside, self.sideways, self.cut, self.violations())
+        assert found == ([], [], 0, [], []), found
 
     def picture(self, name: str) -> None:
         """Keep a picture of the whole page where ATLAS_SCREENSHOTS points, to be looked at by a person."""

@@ -1,6 +1,6 @@
 """Every page over one busy day: content, nothing complained of, nothing from outside, axe, keyboard.
 
-On the phone in light and wide in dark; test_running_panel looks at the other two of the four screens.
+On the phone in light and wide in dark; test_running_panel looks at all four, over a daemon that runs.
 """
 
 import re

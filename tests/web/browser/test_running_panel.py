@@ -1,7 +1,7 @@
 """Each page over a running daemon and a local exchange: what it shows is the daemon's, and it changes by itself.
 
-One exchange, one daemon, one database and one Chromium serve all of it. What test_every_page checks over a database
-that stands still is checked here in the other two of the four screens.
+One exchange, one daemon, one database and one Chromium serve all of it. Each page is seen on a phone and a wide screen,
+dark and light; test_every_page looks at the same over a database that stands still, with more in it.
 """
 
 import re
@@ -19,7 +19,7 @@ from db.asking import ask
 from db.embedded import EmbeddedServer
 from tests.actors.scene import BIP
 from tests.web.browser.running import Running, running
-from tests.web.browser.screen import WAIT, Screen
+from tests.web.browser.screen import SCREENS, WAIT, Screen
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -83,10 +83,11 @@ def test_a_page_shows_what_the_daemon_does_as_it_does_it(live: Running, browser:
     assert page.evaluate("window.stayed"), "it was loaded anew"
     whole(phone)
     phone.close()
-    wide = Screen(browser, live.site, "wide", "light")
-    wide.open(watched.path)
-    whole(wide)
-    wide.close()
+    for size, theme in SCREENS[1:]:
+        screen = Screen(browser, live.site, size, theme)
+        screen.open(watched.path)
+        whole(screen)
+        screen.close()
 
 
 def test_the_chart_gets_its_bars_one_by_one(live: Running, browser: Browser) -> None:
