@@ -25,9 +25,14 @@ _FOCUSABLE = """() => [...document.querySelectorAll(
 )].filter(e => e.checkVisibility({visibilityProperty: true})).map((e, n) => (e.numbered = n, n))"""
 _FOCUSED = """() => { const e = document.activeElement; const s = getComputedStyle(e);
   return [e.numbered ?? -1, s.outlineStyle !== 'none' || s.boxShadow !== 'none', e.outerHTML.slice(0, 90)]; }"""
-_CUT = """() => [...document.querySelectorAll('.scroll')].filter(
-  e => e.checkVisibility() && e.scrollWidth > e.clientWidth + 1
-).map(e => `${e.getAttribute('aria-label')}: ${e.scrollWidth - e.clientWidth} px`)"""
+_CUT = """() => {
+  const edge = document.querySelector('main').getBoundingClientRect().right + 1;
+  const wide = e => e.matches('.scroll') && e.scrollWidth > e.clientWidth + 1;
+  const beyond = e => e.matches('.card') && e.getBoundingClientRect().right > edge;
+  return [...document.querySelectorAll('main .scroll, main .card')].filter(
+    e => e.checkVisibility() && (wide(e) || beyond(e))
+  ).map(e => e.getAttribute('aria-label') ?? e.outerHTML.slice(0, 90));
+}"""
 _NUMBERED = "n => [...document.querySelectorAll('*')].find(e => e.numbered === n)?.outerHTML.slice(0, 90)"
 
 
@@ -81,7 +86,7 @@ class Screen:
 
     @property
     def cut(self) -> list[str]:
-        """The boxes whose content is wider than they are: it can be scrolled to, but nobody sees that it is there."""
+        """The boxes wider than the page, or narrower than what is in them: nobody sees that there is more to scroll to."""
         return list(self.page.evaluate(_CUT))
 
     def violations(self) -> list[str]:
