@@ -14,7 +14,7 @@ from atlas.money import readable
 HEIGHT, TOP, BOTTOM, RIGHT = 300, 22, 34, 74
 """The drawing in CSS pixels; the price tags stand in what is kept free on the right, the roles below."""
 NARROW, WIDE, ROOM = 13.0, 26.0, 252.0
-"""A bar is as wide as lets all of them, with the tags, into a card on a phone (328), between these; more of them scroll."""
+"""A bar is as wide as lets all of them, with tags, into a card on a phone (328), between these; more of them scroll."""
 TAG = 15.0
 
 Bar = Mapping[str, Any]

@@ -86,7 +86,7 @@ class Screen:
 
     @property
     def cut(self) -> list[str]:
-        """The boxes wider than the page, or narrower than what is in them: nobody sees that there is more to scroll to."""
+        """The boxes wider than the page or narrower than what is in them: nobody sees that there is more."""
         return list(self.page.evaluate(_CUT))
 
     def violations(self) -> list[str]:
