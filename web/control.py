@@ -100,7 +100,6 @@ def control(connection: Connection, shown: Shown, asked: ControlArguments) -> Co
     name = shown.account
     seen = look(connection, name, shown.now)
     positions = [] if name is None else _closable(connection, name)
-    told = [] if name is None else [_told(one) for one in commands.recent(connection, name, SHOWN)]
     return {
         "at": iso(shown.now),
         "name": name,
@@ -111,8 +110,8 @@ def control(connection: Connection, shown: Shown, asked: ControlArguments) -> Co
         else [{"source": source, "reason": reason} for source, reason in sorted(seen.account.halts.items())],
         "positions": positions,
         "asked": _asked(connection, name, asked, positions),
-        "done": _done(asked.done, told),
-        "commands": told,
+        "done": _done(connection, name, asked.done),
+        "commands": [] if name is None else [_told(one) for one in commands.recent(connection, name, SHOWN)],
     }
 
 
@@ -157,13 +156,13 @@ def _position(
     raise Refused(404, f"There is no position {wanted!r}.", "The page Trades lists every one.")
 
 
-def _done(wanted: int | None, told: list[Told]) -> Told | None:
+def _done(connection: Connection, name: str | None, wanted: int | None) -> Told | None:
     if wanted is None:
         return None
-    for one in told:
-        if one["id"] == wanted:
-            return one
-    raise Refused(404, f"There is no command {wanted} among the newest {SHOWN}.", "See Control.")
+    found = None if name is None else commands.get(connection, wanted, name)
+    if found is None:
+        raise Refused(404, f"There is no command {wanted}.", "See Control.")
+    return _told(found)
 
 
 def _told(command: commands.Command) -> Told:

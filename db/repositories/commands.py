@@ -65,9 +65,12 @@ def answer(connection: Connection, command_id: int, status: Literal["done", "fai
     return changed.rowcount == 1
 
 
-def get(connection: Connection, command_id: int) -> Command | None:
-    """Return a command as it is now."""
-    row = connection.execute(select(*_columns).where(CommandRow.id == command_id)).mappings().one_or_none()
+def get(connection: Connection, command_id: int, account: str | None = None) -> Command | None:
+    """Return a command as it is now; with `account`, only if it is one of that account."""
+    query = select(*_columns).where(CommandRow.id == command_id)
+    if account is not None:
+        query = query.where(CommandRow.account == account)
+    row = connection.execute(query).mappings().one_or_none()
     return None if row is None else _command(row)
 
 

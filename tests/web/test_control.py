@@ -85,6 +85,14 @@ def test_a_position_that_has_closed_meanwhile_is_said_and_not_asked_for(obedient
     assert asked == {"kind": "close", "position": None, "closed": opened.id}
 
 
+def test_an_answer_stays_where_it_is_shown_whatever_is_asked_after_it(obedient: Daemon, client: FlaskClient) -> None:
+    shown = ask(client, kind="halt", reason="news").headers["Location"]
+    with obedient.engine.begin() as connection:
+        for _ in range(25):
+            commands.add(connection, "paper", "halt", {"reason": "more"}, "somebody")
+    assert "halt: obeyed as asked" in client.get(shown).text
+
+
 def test_a_failed_command_is_said(obedient: Daemon, client: FlaskClient) -> None:
     answer = ask(client, kind="flatten", reason="fail")
     assert "Flatten: failed" in client.get(answer.headers["Location"]).text
