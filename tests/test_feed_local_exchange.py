@@ -22,7 +22,7 @@ from atlas.exchange.local.instants import to_datetime
 
 BTC, BIP = "BTC-USD", "BIP-20DEC30-CDE"
 MINUTES = 600
-PATIENCE = 60.0
+PATIENCE = 200.0
 LEVELS = 5
 
 

@@ -258,6 +258,12 @@ def test_a_daily_loss_halt_is_named_daily_loss_and_not_halted() -> None:
     assert rejection(context(halts={"daily_loss": "5 % lost", "disk": "95 % full"})).gate == "halted"
 
 
+def test_without_the_lease_of_its_product_nothing_is_entered_whoever_else_halts_it() -> None:
+    assert rejection(context(lease="held by shard b")) == Rejection("halted", "lease: held by shard b", "no halt")
+    found = rejection(context(lease="held by shard b", halts={"disk": "95 % full"}))
+    assert found == Rejection("halted", "disk: 95 % full; lease: held by shard b", "no halt")
+
+
 def test_after_a_persons_resume_entries_go_on_although_the_loss_stands() -> None:
     assert judge(context(day_start_equity=D(20000), daily_loss_hit=False)).approved
 

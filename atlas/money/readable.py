@@ -5,6 +5,8 @@ Half to even at the last digit shown, and never -0. None, where a value is not k
 
 from decimal import Decimal
 
+_CENT = Decimal("0.01")
+
 
 def price(value: Decimal) -> str:
     """Return a price with as many digits as it has, but no more than anyone reads: 60012.34567 → `60,012.35`.
@@ -12,7 +14,7 @@ def price(value: Decimal) -> str:
     Two places from 1000 up, four from 1 up, six from 0.01 up, eight below; zeros at the end are left out.
     """
     size = abs(value)
-    places = 2 if size >= 1000 else 4 if size >= 1 else 6 if size * 100 >= 1 else 8
+    places = 2 if size >= 1000 else 4 if size >= 1 else 6 if size >= _CENT else 8
     return _trimmed(f"{value:z,.{places}f}")
 
 

@@ -20,13 +20,13 @@ def test_a_new_position_has_earned_and_paid_nothing_and_is_not_carried(position:
     new = position()
     assert (new.gross, new.funding, new.slippage, new.net) == (0, 0, 0, 0)
     assert new.carried is False
-    assert (new.filled_while_down, new.ambiguous, new.rest) == (False, False, False)
+    assert (new.filled_while_down, new.ambiguous, new.rest, new.after_hole) == (False,) * 4
 
 
 def test_a_fill_is_seen_live_and_certain_unless_it_says_so() -> None:
     at = datetime(2026, 3, 4, 10, 30, tzinfo=UTC)
     fill = Fill("o", "p", "BIP", "buy", "entry", D(1), D(68000), D(68000), D("0.6"), D(0), at)
-    assert (fill.filled_while_down, fill.ambiguous, fill.rest) == (False, False, False)
+    assert (fill.filled_while_down, fill.ambiguous, fill.rest, fill.after_hole) == (False,) * 4
 
 
 def test_an_order_asks_for_no_leverage_unless_it_says_so() -> None:

@@ -14,7 +14,7 @@ from atlas.exchange.local.market import Market
 
 START = 1_767_225_600
 """2026-01-01T00:00:00Z."""
-PATIENCE = 30.0
+PATIENCE = 100.0
 """Wall seconds a test waits for a frame: generous, for a loaded machine."""
 
 Row = tuple[float, float, float, float, float]
