@@ -58,12 +58,14 @@ def tell(connection: Connection, account: str) -> "Story":
     opened_account(connection, account)
     story = Story()
     query = select(EventRow.id, EventRow.payload).where(EventRow.account == account).order_by(EventRow.seq)
-    for id_, payload in connection.execution_options(yield_per=STREAMED).execute(query):
-        event = decode(payload)
-        if not isinstance(event, Event):
-            raise DataError(f"the event {id_} holds a {type(event).__name__}, which is none: restore it from a backup")
-        story.findings.equal("events", id_, "id", id_, event.key)
-        story.take(event)
+    with connection.execution_options(yield_per=STREAMED).execute(query) as rows:
+        for id_, payload in rows:
+            event = decode(payload)
+            if not isinstance(event, Event):
+                kind = type(event).__name__
+                raise DataError(f"the event {id_} holds a {kind}, which is none: restore it from a backup")
+            story.findings.equal("events", id_, "id", id_, event.key)
+            story.take(event)
     story.end()
     return story
 

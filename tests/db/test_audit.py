@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, Engine, text
 
+from actors.messages import MarketTime, encode
 from atlas.errors import DataError
 from db.audit import Audit, audit
 from tests.cli.command import Commands
+from tests.db.story import START
 
 
 def damaged(connection: Connection, *statements: str) -> Audit:
@@ -43,6 +45,16 @@ FIRST = "(SELECT min({key}) FROM {table} WHERE account = 'paper' {where})"
 def one(table: str, key: str, where: str = "") -> str:
     """The condition that names one row of the account."""
     return f"account = 'paper' AND {key} = {FIRST.format(key=key, table=table, where=where and 'AND ' + where)}"
+
+
+def test_a_row_that_holds_no_event_is_an_error_that_names_it_and_the_remedy(lively_connection: Connection) -> None:
+    row = lively_connection.execute(text(f"SELECT id FROM events WHERE {one('events', 'seq')}")).scalar_one()
+    lively_connection.execute(
+        text("UPDATE events SET payload = CAST(:payload AS json) WHERE account = 'paper' AND id = :id"),
+        {"payload": encode(MarketTime(START)).decode(), "id": row},
+    )
+    with pytest.raises(DataError, match=f"{row} holds a MarketTime, which is none: restore it from a backup"):
+        audit(lively_connection, "paper")
 
 
 DAMAGES = {

@@ -16,12 +16,16 @@ from actors.messages import (
     HaltChanged,
     Judged,
     OrderAccepted,
+    OrderCancelled,
+    OrderExpired,
     OrderMoved,
+    OrderRejected,
     PositionChanged,
     PositionClosed,
     PositionOpened,
     Rejected,
     Remargined,
+    SetupsReplaced,
     TermsSet,
 )
 from atlas.audit.difference import Difference
@@ -32,6 +36,7 @@ from db.audit.story import Story
 from tests.actors.random_market import BEFORE, RULES, markets
 from tests.actors.scene import BIP, REVERSAL, Scene, at, product, rules_with
 from tests.db.audited import LIVELY, events, lively
+from tests.db.story import START, order, setup
 
 D = Decimal
 WINDOW = replace(
@@ -242,6 +247,79 @@ def test_a_trigger_that_is_traded_and_rejected_is_noticed(told: list[Any]) -> No
     assert ("rejected", "trade") in {(each.stored, each.recomputed) for each in found if each.field == "outcome"}
 
 
+def again(told: list[Any], setup_id: str) -> Rejected:
+    """A rejection that says that this setup asked once more."""
+    place = first(told, EntryTriggered)
+    of = told[place].setup
+    return Rejected(
+        setup_id, of.symbol, of.timeframe, of.family, of.name, of.side, told[place].tick.time, "already_triggered",
+        "x", "y",
+    )  # fmt: skip
+
+
+def test_a_setup_that_asks_once_more_is_no_second_outcome_and_its_entry_is_still_on_its_way(told: list[Any]) -> None:
+    approved = told[first(told, PositionOpened)].position.id
+    place = first(told, Judged, setup_id=approved) + 1
+    story = Story()
+    for event in (*told[:place], again(told, approved)):
+        story.take(event)
+    assert list(story.bench.pending) == [approved]
+    assert approved not in story.signals.rejections
+    assert differences([*told[:place], again(told, approved), *told[place:]]) == []
+
+
+def test_a_setup_that_never_triggered_cannot_ask_once_more(told: list[Any]) -> None:
+    lied = again(told, "never")
+    (found,) = differences([*told, lied])
+    assert (found.id, found.field, found.recomputed) == (lied.key, "gate", "a setup that has triggered")
+
+
+def test_a_trigger_whose_setup_was_never_told_is_judged_and_no_setup_is_made_of_it(told: list[Any]) -> None:
+    alone = [event for event in told if not isinstance(event, SetupsReplaced)]
+    story = Story()
+    for event in alone:
+        story.take(event)
+    assert story.signals.setups == {}
+    assert len(story.signals.triggers) == sum(isinstance(event, EntryTriggered) for event in told)
+    assert differences(alone) == []
+
+
+@pytest.mark.parametrize(
+    "event",
+    [OrderCancelled("ghost", START, "x"), OrderExpired("ghost", START, "x"), OrderMoved("ghost", "x", START, D(1), 1)],
+    ids=["cancelled", "expired", "moved"],
+)
+def test_what_happens_to_an_order_that_was_never_placed_is_noticed(event: Any) -> None:
+    story = Story()
+    story.take(event)
+    (found,) = story.findings.differences
+    assert (found.id, found.field, found.stored, found.recomputed) == (event.key, "order", "ghost", None)
+    assert (story.orders.rows, story.orders.ended) == ({}, {}), "nothing is made of it"
+
+
+def test_an_order_that_is_filled_is_not_cancelled_after_that(told: list[Any]) -> None:
+    place = first(told, Filled, complete=True)
+    filled = told[place].order.id
+    late = OrderCancelled(filled, told[place].fill.time, "x")
+    found = differences([*told[: place + 1], late, *told[place + 1 :]])
+    assert [(each.id, each.stored, each.recomputed) for each in found] == [(late.key, "filled", "working")]
+    story = Story()
+    for event in (*told[: place + 1], late):
+        story.take(event)
+    assert story.orders.rows[filled]["status"] == "filled"
+
+
+@pytest.mark.parametrize("purpose", ["entry", "stop"])
+def test_a_refused_order_ends_its_trigger_only_if_it_is_the_entry(purpose: str) -> None:
+    refused = OrderRejected(order(setup(), purpose), START, "margin", "1", "2")
+    story = Story()
+    for event in (OrderAccepted(refused.order, START), refused):
+        story.take(event)
+    assert story.findings.differences == []
+    assert story.orders.rows[refused.order.id]["status"] == "rejected"
+    assert story.orders.ended == ({setup().id: refused} if purpose == "entry" else {})
+
+
 def test_the_best_price_of_a_position_never_comes_back(told: list[Any]) -> None:
     place = first(told, PositionClosed)
     before = told[place].position
@@ -254,6 +332,12 @@ def test_the_best_price_of_a_position_never_comes_back(told: list[Any]) -> None:
 def test_events_without_their_terms_cannot_be_recomputed(told: list[Any]) -> None:
     with pytest.raises(DataError, match="rules and products"):
         differences([event for event in told if not isinstance(event, TermsSet)])
+
+
+def test_a_product_that_no_listing_told_of_cannot_be_recomputed(told: list[Any]) -> None:
+    bare = [replace(event, products=()) if isinstance(event, TermsSet) else event for event in told]
+    with pytest.raises(DataError, match=f"is about {BIP}, which no listing among the events has"):
+        differences(bare)
 
 
 def test_a_restart_keeps_the_halts_of_a_person_only(told: list[Any]) -> None:

@@ -5,9 +5,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, select, text
 
-from atlas.errors import DatabaseError, DataError, UsageError
-from db.backup import backup, restore
+from atlas.errors import ConfigurationError, DatabaseError, DataError, UsageError
+from db import backup as backups
+from db.backup import backup, psql, restore
 from db.batch import batch_of
+from db.embedded import EmbeddedServer
+from db.embedded_binaries import Binaries
 from db.engine import connect
 from db.migrate import head
 from db.models import AccountRow, Base
@@ -71,6 +74,19 @@ def test_restored_database_can_be_written_to(traded: str, engine: Engine, writer
     assert writer.write(more).events == 2
 
 
+def test_a_database_that_is_gone_comes_back_and_nothing_is_kept_of_it(
+    traded: str, engine: Engine, postgres: EmbeddedServer, tmp_path: Path
+) -> None:
+    before = contents(traded)
+    backup(traded, tmp_path / "atlas.dump")
+    leave(engine)
+    postgres.drop_database(str(engine.url.database))
+    restored = restore(traded, tmp_path / "atlas.dump", stamp="gone")
+    assert (restored.revision, restored.kept_as) == (head(), None)
+    assert contents(traded) == before
+    assert not postgres.database_exists(f"{engine.url.database}_before_gone")
+
+
 def test_existing_file_is_not_replaced_unasked(traded: str, tmp_path: Path) -> None:
     (tmp_path / "atlas.dump").write_text("precious")
     with pytest.raises(UsageError, match="there already"):
@@ -115,3 +131,20 @@ def test_restore_while_somebody_is_connected_is_refused_and_changes_nothing(
             text("SELECT datname FROM pg_database WHERE datname LIKE current_database() || '%busy'")
         ).all()
     assert left == []
+
+
+def test_a_program_is_taken_from_the_first_installation_that_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = "postgresql://me:geheim@127.0.0.1:1/nowhere"
+    for version in ("18", "17", "16"):
+        (tmp_path / version).mkdir()
+    installed = [Binaries(tmp_path / version, version) for version in ("18", "17", "16")]
+    monkeypatch.setattr(backups, "installed", lambda: installed)
+    with pytest.raises(ConfigurationError, match="psql was not found: install the package postgresql-client"):
+        psql(url, [])
+    for version in ("17", "16"):
+        (tmp_path / version / "psql").touch()
+    program, arguments, environment = psql(url, ["--csv"])
+    assert (program, arguments) == (str(tmp_path / "17" / "psql"), [program, "--csv"])
+    assert environment["PGPASSWORD"] == "geheim"

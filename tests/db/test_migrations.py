@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url, text
 
+import migrations
 from atlas.errors import ConfigurationError, DatabaseError, MigrationPending
 from db import migrate
 from db.embedded import EmbeddedServer
@@ -76,6 +77,15 @@ def test_upgrade_twice_is_upgrade_once(bare_database_url: str) -> None:
 def test_empty_database_is_pending_and_names_the_remedy(bare_database_url: str) -> None:
     with pytest.raises(MigrationPending, match="atlas db upgrade"):
         migrate.require_current(bare_database_url)
+
+
+def test_an_installation_without_its_migrations_says_to_install_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "versions").mkdir()
+    monkeypatch.setattr(migrations, "__file__", str(tmp_path / "__init__.py"))
+    with pytest.raises(ConfigurationError, match=f"no migrations in {tmp_path}: install ATLAS again"):
+        migrate.head()
 
 
 def test_newer_schema_than_known_is_refused(database_url: str) -> None:

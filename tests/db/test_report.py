@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, text
 
-from actors.messages import DayStarted, Quote
+from actors.messages import Alert, DayStarted, Quote
 from atlas.cli.report import GROUPS
 from atlas.errors import DataError
 from atlas.performance import DIMENSIONS, DayEquity, measure
+from db.batch import batch_of
 from db.equity import daily_equity, equity_now
-from db.exposure import exposure
+from db.exposure import exposure, lived
 from db.funnel import funnel
 from db.lock import AccountLock
 from db.period import ALWAYS, Period
@@ -134,14 +135,20 @@ def test_the_database_sums_exposure_as_the_metrics_do(lively_connection: Connect
     assert exposure(lively_connection, "quiet", ALWAYS) is None
 
 
+def test_an_account_that_only_others_spoke_of_has_not_lived(engine: Engine, writer: Writer) -> None:
+    writer.write([batch_of([Alert("start", "a", START, "from outside the core")], input=None, at=START)])
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM events WHERE at IS NOT NULL")).scalar_one() == 1
+        assert lived(connection, "paper", ALWAYS) is None
+        assert exposure(connection, "paper", ALWAYS) is None
+
+
 # ── open positions ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.fixture
 def holding(engine: Engine, writer: Writer) -> Engine:
     """An account with one open position: long 3 × 0.01 from 43 150."""
-    from db.batch import batch_of
-
     trade = Trade()
     for batch in trade.batches[: trade.open_batches]:
         assert writer.write([batch_of(batch.events, input=batch.number, at=batch.at)]).refused == ()
@@ -159,8 +166,6 @@ def test_equity_now_counts_open_positions_at_the_last_price(holding: Engine, loc
 
 
 def test_a_position_still_open_counts_for_exposure(holding: Engine, lock: AccountLock) -> None:
-    from db.batch import batch_of
-
     trade = Trade()
     funded = trade.batches[trade.open_batches]
     Writer(holding, "paper", lock.fence).write([batch_of(funded.events, input=funded.number, at=funded.at)])

@@ -1,5 +1,6 @@
 """Outbox, commands, products, daemon and health."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,10 +8,12 @@ from msgspec.structs import replace
 from sqlalchemy import Engine, select, text
 
 from actors.alerter_outbox import Outbox as OutboxProtocol
-from actors.messages import Alert
+from actors.messages import Alert, CommandBegun
 from actors.runtime.watch import ActorHealth
 from atlas.errors import DatabaseError
 from atlas.market.product import Product
+from atlas.market.products import built_in
+from db.asking import PATIENCE, ask
 from db.batch import batch_of
 from db.engine import session
 from db.listen import Listener
@@ -18,6 +21,7 @@ from db.lock import AccountLock
 from db.models import DaemonRow, HealthRow, OutboxRow
 from db.notices import alert_notice
 from db.repositories import commands, daemon, market
+from db.repositories.channel_outbox import ChannelOutbox
 from db.repositories.outbox import CLAIM, Outbox
 from db.urgent import Urgent
 from db.writer import Writer
@@ -108,6 +112,23 @@ def test_dropped_notice_says_why(outbox: Outbox, engine: Engine) -> None:
     assert (row.status, row.last_error) == ("dropped", "no webhook configured")
 
 
+def test_another_channel_claims_the_critical_one_by_one_and_the_rest_together_oldest_first(
+    engine: Engine, writer: Writer
+) -> None:
+    told = [alert("a"), alert("b", critical=True), alert("c"), alert("d", critical=True), alert("e")]
+    writer.write([batch_of(told, input=None, at=START)])
+    channel, now = ChannelOutbox(engine, "paper", "other"), soon()
+    first = channel.claim(now)
+    assert first is not None
+    assert first.key == "alert:start:b"
+    assert [notice.key for notice in channel.claim_more(now, 2)] == ["alert:start:a", "alert:start:c"]
+    assert [notice.key for notice in channel.claim_more(now, 2)] == ["alert:start:e"]
+    second = channel.claim(now)
+    assert second is not None
+    assert second.key == "alert:start:d"
+    assert channel.claim(now) is None
+
+
 def test_channel_state_stands_in_health(outbox: Outbox, engine: Engine) -> None:
     outbox.channel(START, "running", None)
     outbox.channel(START, "failed", "HTTP 404")
@@ -174,6 +195,27 @@ def test_undelivered_critical_alert_is_told_by_its_row_alone(engine: Engine, wri
     assert urgent.claim(soon()) is None
 
 
+@pytest.mark.parametrize("delivered", [True, False])
+def test_what_is_heard_of_a_spooled_alert_after_its_row_turned_up_changes_nothing(
+    engine: Engine, writer: Writer, urgent: Urgent, delivered: bool
+) -> None:
+    outbox = Outbox(engine, "paper", urgent)
+    hide(engine, "outbox", "outbox_away")
+    early = outbox.claim(soon())
+    assert early is not None
+    hide(engine, "outbox_away", "outbox")
+    writer.write([batch_of([alert("c", critical=True)], input=None, at=START)])
+    row = outbox.claim(soon())
+    assert row is not None
+    assert early.id < 0 < row.id
+    if delivered:
+        outbox.sent(early.id, START, "777")
+    else:
+        outbox.again(early.id, START, "timeout", doubtful=True)
+    assert urgent.claim(soon()) is None, "its row alone tells it"
+    assert urgent.settle(row.key) == (False, None)
+
+
 def test_critical_alert_told_by_its_row_is_not_told_again_when_it_is_spooled_after_that(
     engine: Engine, writer: Writer
 ) -> None:
@@ -220,6 +262,42 @@ def test_commands_are_taken_in_the_order_asked(engine: Engine) -> None:
         assert [command.id for command in commands.take(connection, "paper")] == asked
 
 
+class Clock:
+    """Seconds that pass only while somebody sleeps; the daemon may do something in each sleep."""
+
+    def __init__(self, meanwhile: Callable[[], None]) -> None:
+        self.now, self._meanwhile = 0.0, meanwhile
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += max(seconds, 1.0)
+        self._meanwhile()
+
+
+@pytest.mark.parametrize("told", ["waits for a trade", None])
+def test_a_command_under_way_when_patience_ends_stays_so_if_it_says_what_it_waits_for(
+    engine: Engine, writer: Writer, told: str | None
+) -> None:
+    def take() -> None:
+        with session(engine) as connection:
+            taken = commands.take(connection, "paper")
+        begun = [CommandBegun(command.id, START, told) for command in taken if told is not None]
+        writer.write([batch_of(begun, input=1, at=START)])
+
+    clock = Clock(take)
+    found = ask(engine, "paper", "close", {}, "panel", monotonic=clock.monotonic, sleep=clock.sleep)
+    with session(engine) as connection:
+        (stored,) = commands.recent(connection, "paper", 5)
+    assert clock.now > PATIENCE
+    if told is None:
+        assert (found, stored.status) == (None, "failed"), "so that none obeys it later"
+    else:
+        assert found == stored
+        assert (stored.status, stored.result) == ("taken", told)
+
+
 def test_unknown_command_is_none(engine: Engine) -> None:
     with session(engine) as connection:
         assert commands.get(connection, 1) is None
@@ -235,6 +313,14 @@ def test_product_comes_back_as_listed(engine: Engine) -> None:
         market.save_products(connection, [replace(product, tick=D("2.50"))], START + timedelta(days=1))
         found = market.products(connection)
     assert found == {product.id: (replace(product, tick=D("2.50")), START + timedelta(days=1))}
+
+
+def test_a_listing_of_nothing_leaves_the_products_that_are_kept(engine: Engine) -> None:
+    with session(engine) as connection:
+        product = built_in("BIP-20DEC30-CDE")
+        market.save_products(connection, [product], START)
+        market.save_products(connection, [], START + timedelta(hours=1))
+        assert market.products(connection) == {product.id: (product, START)}
 
 
 def test_health_is_one_row_an_actor(engine: Engine, lock: AccountLock) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, select, text
 
 from atlas.errors import DataError
 from atlas.money.entry import Check
-from atlas.money.sizing import Size
+from atlas.money.sizing import Size, SizeRequest, size
 from atlas.risk import GATES
 from db.embedded import EmbeddedServer
 from db.engine import connect
@@ -19,7 +19,9 @@ from db.lock import AccountLock
 from db.models import PositionRow, RejectionRow, TriggerRow
 from db.story import Story, found, read, tell
 from db.story.picture import picture_of
-from db.story.story import Executed
+from db.story.read import Records
+from db.story.size_steps import size_steps
+from db.story.story import Executed, SizingStep
 from db.writer import Writer
 from tests.db.audited import lively, store
 from tests.db.conftest import HOLDER
@@ -196,6 +198,83 @@ def test_a_candle_that_was_replaced_since_does_not_change_what_was_decided_on(
         {"symbol": story.symbol, "at": story.setup_time},
     )
     assert tell(read(connection, "paper", story.id)).bars == story.bars
+
+
+def test_a_trigger_without_a_reading_of_its_moment_tells_continuity_at_detection_only(
+    connection: Connection, told: list[Story]
+) -> None:
+    (story, *_) = told
+    records = read(connection, "paper", story.id)
+    old = tell(replace(records, triggered=replace(records.triggered, at_trigger=None)))
+    assert old.continuity == story.continuity[:1]
+
+
+def test_an_id_that_no_trigger_has_is_no_story(connection: Connection) -> None:
+    with pytest.raises(DataError, match="account 'paper' has no trade or trigger 'BIP:nothing'"):
+        read(connection, "paper", "BIP:nothing")
+
+
+# ── sizing ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def sized(records: Records, equity: str = "10000", **rules: Any) -> tuple[Size, dict[str, SizingStep]]:
+    """What the entry of a trade comes to under other rules of sizing, and the steps that are told of it by name."""
+    judged, terms = records.judged, records.terms
+    assert judged is not None
+    assert judged.size is not None
+    assert terms is not None
+    (product,) = (each for each in terms.products if each.id == judged.product)
+    other = replace(terms.rules, sizing=replace(terms.rules.sizing, **rules))
+    setup, worth = records.triggered.setup, Decimal(equity)
+    request = SizeRequest(
+        setup.side, judged.reference, setup.stop, judged.bid, judged.ask, worth, worth, judged.size.multiplier,
+        judged.size.leverage,
+    )  # fmt: skip
+    found = size(request, product, other)
+    steps = size_steps(replace(records, terms=replace(terms, rules=other)), judged, found)
+    return found, {step.name: step for step in steps}
+
+
+@pytest.fixture
+def records(connection: Connection, told: list[Story]) -> Records:
+    """What is recorded of the first trade."""
+    return read(connection, "paper", of(told, "trade")[0].id)
+
+
+def test_a_size_by_leverage_is_told_from_the_margin_and_names_no_risk_budget(records: Records) -> None:
+    found, steps = sized(records, mode="leverage")
+    assert found.contracts > 0
+    assert steps["by the leverage"].bound
+    assert steps["by the leverage"].value == found.contracts == steps["contracts"].value
+    assert steps["by the leverage"].how.startswith(f"{found.by_margin.normalize():f} by margin × ")
+    assert not steps.keys() & {"risk budget", "by the risk", "by the units"}
+
+
+def test_a_size_in_units_is_told_as_always_so_many_of_the_underlying(records: Records) -> None:
+    found, steps = sized(records, mode="units", units=Decimal("0.02"))
+    assert steps["by the units"].bound
+    assert steps["by the units"].value == found.contracts == Decimal(2)
+    assert steps["by the units"].how == "always 0.02 of the underlying, whole contracts"
+    assert not steps.keys() & {"risk budget", "by the risk", "by the leverage"}
+
+
+def test_no_contracts_say_which_gate_it_was_and_risk_and_reserve_nothing(records: Records) -> None:
+    found, steps = sized(records, equity="1")
+    assert (found.contracts, found.zero_because) == (Decimal(0), "size_zero")
+    assert steps["contracts"].how == "none: `size_zero`"
+    assert not steps.keys() & {"risk", "costs", "margin"}
+
+
+def test_without_recorded_terms_the_steps_leave_out_what_only_the_product_knows(records: Records) -> None:
+    assert records.judged is not None
+    assert records.judged.size is not None
+    assert records.position is not None
+    whole = size_steps(records, records.judged, records.judged.size)
+    bare = size_steps(replace(records, terms=None), records.judged, records.judged.size)
+    names = [step.name for step in whole]
+    assert [step.name for step in bare] == [name for name in names if name != "by the product's limit"]
+    hows = [next(step.how for step in steps if step.name == "price risk a contract") for steps in (whole, bare)]
+    assert hows[0] == f"{hows[1]} × {records.position.contract_size.normalize():f}"
 
 
 # ── finding ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,6 +1,7 @@
 """The reporting views say what `atlas report` says, to the last digit, and who may read them."""
 
 import logging
+import threading
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -212,6 +213,39 @@ def test_the_reader_reads_every_view_and_no_table(connection: Connection) -> Non
     for statement in ("SELECT * FROM accounts", "DELETE FROM v_slippage", "CREATE TABLE mine (a int)"):
         with pytest.raises(ProgrammingError, match="permission denied"), connection.begin_nested():
             connection.execute(text(statement))
+
+
+def test_a_role_that_another_upgrade_makes_at_the_same_moment_reads_here_as_well(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, worker: str
+) -> None:
+    """The other upgrade has made the role and not committed: ours sees none, and waits for it."""
+    role = f"atlas_reader_{worker}"
+    monkeypatch.setattr(reader, "READER", role)
+    readable: list[bool] = []
+
+    def upgrade() -> None:
+        with engine.connect() as ours:
+            let_read(ours)
+            readable.append(
+                ours.execute(text(f"SELECT has_table_privilege('{role}', 'v_slippage', 'SELECT')")).scalar_one()
+            )
+            ours.rollback()
+
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    thread = threading.Thread(target=upgrade)
+    try:
+        with engine.begin() as other:
+            other.execute(text(f"CREATE ROLE {role} NOLOGIN"))
+            thread.start()
+            with engine.connect() as watcher:
+                while thread.is_alive() and not watcher.execute(text(waiting)).scalar_one():
+                    watcher.rollback()
+        thread.join(30)
+        assert readable == [True]
+        assert caplog.messages == []
+    finally:
+        with engine.begin() as connection:
+            connection.execute(text(f"DROP ROLE IF EXISTS {role}"))
 
 
 def test_without_the_right_to_make_roles_the_remedy_is_named(

@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import pytest
 from msgspec.structs import replace
-from sqlalchemy import Engine, func, select, text, update
+from sqlalchemy import Engine, create_engine, func, select, text, update
 
-from actors.messages import Alert, DeadLetter, Quote
+from actors.messages import Alert, DeadLetter, MarketTime, Quote, encode
 from atlas.errors import AlreadyRunning, DatabaseError
 from db.batch import Batch, Entry, batch_of
 from db.embedded import EmbeddedServer
@@ -236,7 +236,10 @@ def test_refused_event_again_is_neither_a_second_letter_nor_a_second_alert(engin
     assert contents(engine) == before
 
 
-@pytest.mark.parametrize("payload", [b"{}", b"no json", b'{"message":"Quote"}', b'{"message":"BarClosed","bar":1}'])
+@pytest.mark.parametrize(
+    "payload",
+    [b"{}", b"no json", b'{"message":"Quote"}', b'{"message":"BarClosed","bar":1}', encode(MarketTime(START))],
+)
 def test_payload_that_is_no_event_is_set_aside(engine: Engine, writer: Writer, payload: bytes) -> None:
     written = writer.write([Batch(1, START, (Entry("odd", "BarClosed", payload),)), batches(Trade())[0]])
     assert written.refused == ("odd",)
@@ -269,6 +272,16 @@ def test_missing_table_is_a_lost_database_and_no_dead_letter(engine: Engine, wri
         writer.write(batches(Trade()))
     assert count(engine, EventRow) == 0
     assert count(engine, DeadLetterRow) == 0
+
+
+def test_no_free_connection_is_a_lost_database_and_no_dead_letter(engine: Engine, lock: AccountLock) -> None:
+    narrow = create_engine(engine.url, pool_size=1, max_overflow=0, pool_timeout=0.01)
+    writer = Writer(narrow, "paper", lock.fence)
+    with narrow.connect(), pytest.raises(DatabaseError):
+        writer.write(batches(Trade()))
+    assert (count(engine, EventRow), count(engine, DeadLetterRow)) == (0, 0)
+    assert writer.write(batches(Trade())).events == 12, "as soon as one is free"
+    narrow.dispose()
 
 
 def test_deadlock_is_tried_again(engine: Engine, writer: Writer) -> None:
