@@ -190,18 +190,18 @@ class System:
 
         asked = CommandLine(places.database_url, engine, self._account, post)
         upkeep = Upkeep(self._account, places.recording, places.disks, places.audit, places.server)
+        chance = random.random  # spreads the attempts of what waits for the outside; the core, which decides, has none
         children: list[Child] = [
             recorder,
-            # Chance spreads the attempts of what waits for the outside; the core, where decisions are made, has none.
             OwnThread(_journal_role(store), post),
-            OwnThread(alerter_role(settings, Outbox(engine, self._account, urgent), random.random), post),
-            *(OwnThread(role, post) for role in channel_roles(settings, channel_outbox, random.random)),
+            OwnThread(alerter_role(settings, Outbox(engine, self._account, urgent), chance), post),
+            *(OwnThread(role, post) for role in channel_roles(settings, channel_outbox, chance)),
             core,
             *(shard.children() if shard is not None else ()),
-            OwnThread(history_role(settings, self._rest, keep, first.before, random.random, down), post),
+            OwnThread(history_role(settings, self._rest, keep, first.before, chance, down), post),
             OwnThread(rest_prices_role(settings, self._rest), post),
             HistoryGate(address, waits=first.at is not None),
-            OwnThread(feed_role(settings, post, core, random.random), post),
+            OwnThread(feed_role(settings, post, core, chance), post),
             Ticker("commands", AGAIN, lambda: asked.take(self._ended)),
             *upkeep.children(settings, engine, post, signs, lambda: store.spool_empty),
             Ticker("beat", BEAT_EVERY, lambda: self._beat(engine, lock, core, address, supervisor, post, store)),

@@ -229,7 +229,7 @@ class Dispatch:
             return []
         try:
             return list(self._route(waiting.envelope.message))
-        except Exception as error:
+        except Exception as error:  # whatever the message is: its sender is told, and the core goes on
             self._refuse(waiting, f"it cannot be routed: {describe(error)}", error)
             return []
 

@@ -95,7 +95,7 @@ class Shell(Generic[S]):
             return self._refuse(message, f"{self.name} takes no more messages: {self.gone}")
         try:
             effects = self._attempt(now, message)
-        except BaseException as error:
+        except BaseException as error:  # a behaviour's crash, whatever it is: rebuilt, and the message once more
             if belongs_to_operator(error):
                 raise
             return self._deliver_again(now, message, error)
@@ -105,7 +105,7 @@ class Shell(Generic[S]):
         """Let the behaviour let go of the world; what it raises is reported."""
         try:
             self._behaviour.stop()
-        except BaseException as error:
+        except BaseException as error:  # the others still have to be stopped
             if belongs_to_operator(error):
                 raise
             self._report(error)
@@ -167,7 +167,7 @@ class Shell(Generic[S]):
             return self._refuse(message, self.gone or "", first)
         try:
             effects = self._attempt(now, message)
-        except BaseException as second:
+        except BaseException as second:  # twice: a dead letter, with its traceback
             if belongs_to_operator(second):
                 raise
             return self._poisoned(now, message, second)
@@ -187,7 +187,7 @@ class Shell(Generic[S]):
         self._report(error)
         try:
             self._rebuild(now)
-        except BaseException as failure:
+        except BaseException as failure:  # it cannot be rebuilt: told, and given up by its policy
             if belongs_to_operator(failure):
                 raise
             self._report(failure)
