@@ -9,7 +9,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from actors.entry_monitor import EntryState
 from actors.paper_broker_state import BrokerState
-from actors.risk_monitor_account import DAILY_LOSS
+from actors.risk_monitor_account import DAILY_LOSS, equity_now
 from actors.risk_monitor_state import RiskState
 from actors.scanner_frames import ScannerState
 from atlas.market.levels import Levels
@@ -51,13 +51,12 @@ def of_positions(levels: Levels, state: RiskState, rules: Rules, symbol: str, no
 
     `now` is market time, not later than the trades to come.
     """
-    levels.every |= bool(state.entering)
+    levels.every |= any(entering.order.symbol == symbol for entering in state.entering.values())
     held = [managed for managed in state.positions.values() if managed.position.symbol == symbol]
     if not held:
         return
-    moves = rules.exits.break_even > 0 or rules.exits.trail_distance > 0
-    others = len(held) < len(state.positions)  # Their prices are a part of the day's loss.
-    levels.every |= moves or others or state.overdue
+    levels.every |= rules.exits.break_even > 0 or rules.exits.trail_distance > 0
+    levels.every |= state.overdue or symbol in state.silent
     for managed in held:
         position = managed.position
         if rules.exits.invalidated and now < position.entry_bar_end:
@@ -79,20 +78,25 @@ def of_continuity(levels: Levels, state: ScannerState) -> None:
 
 
 def _of_the_day(levels: Levels, state: RiskState, held: list[Position], rules: Rules) -> None:
-    """The price at which equity has lost the day's limit, held a little too near: sums are rounded at eight decimals.
+    """The price at which a product has lost its share of what equity may still lose today.
 
-    Equity is cash + Σ ± contracts × size × (price − entry), a straight line in the one price.
+    As long as no product held has lost more than its share since all of them were asked last, equity has not lost the
+    limit; when one has, all are asked anew. With one product that is the limit itself. It is held a little too near:
+    sums are rounded at eight decimals. What a product's positions are worth is a straight line in its price.
     """
     assert state.day_equity is not None
-    slope, at_zero = Decimal(0), state.account.cash
+    limit = state.day_equity * (1 - rules.sizing.daily_loss) + Decimal("0.000001") * len(state.positions)
+    products = {managed.position.symbol for managed in state.positions.values()}
+    share = (equity_now(state) - limit) / len(products)
+    slope = Decimal(0)
     for position in held:
-        worth = position.contracts * position.contract_size * (1 if position.side == "long" else -1)
-        slope += worth
-        at_zero -= worth * position.entry_price
-    lost = state.day_equity * (1 - rules.sizing.daily_loss) + Decimal("0.000001") * len(held)
+        worth = position.contracts * position.contract_size
+        slope += worth if position.side == "long" else -worth
     if slope == 0:
-        levels.every |= at_zero <= lost
-    elif slope > 0:
-        levels.down.append(((lost - at_zero) / slope).quantize(Decimal("0.00000001"), ROUND_CEILING))
+        levels.every |= share <= 0
+        return
+    level = state.last.get(held[0].symbol, held[0].entry_price) - share / slope
+    if slope > 0:
+        levels.down.append(level.quantize(Decimal("0.00000001"), ROUND_CEILING))
     else:
-        levels.up.append(((lost - at_zero) / slope).quantize(Decimal("0.00000001"), ROUND_FLOOR))
+        levels.up.append(level.quantize(Decimal("0.00000001"), ROUND_FLOOR))

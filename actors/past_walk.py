@@ -7,7 +7,8 @@ walked if a level lies in what is left of it: what it has still to trade decides
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import Decimal
+from math import ceil, floor
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ from atlas.market.tape import Tape
 
 Ask = Callable[[], Levels]
 """The levels as they are now."""
+Others = Callable[[], Iterator[Any]]
+"""What tells the books of all other products of what came before a trade that they act on."""
 ABOVE_ALL, BELOW_ALL = 2**62, -(2**62)
 """Where no level is, in units."""
 
@@ -39,6 +42,7 @@ class Walk:
         self._turned = 0  # The next of the turns.
         self._scanned = self._booked = 0
         self._up, self._down, self._every, self._asked = ABOVE_ALL, BELOW_ALL, False, False
+        self._found: tuple[int | None, int | None] | None = None  # For which `due` what was found.
         self._acting_up, self._acting_down = ABOVE_ALL, BELOW_ALL
         self._resting_up, self._resting_down = ABOVE_ALL, BELOW_ALL
         self._passed_at: tuple[int, Decimal] | None = None
@@ -48,9 +52,9 @@ class Walk:
         """Whether every point has been played."""
         return self.at >= len(self._tape)
 
-    def forget(self) -> None:
-        """Something has happened: the levels have to be asked for anew."""
-        self._asked = False
+    def again(self, point: int) -> None:
+        """Something has happened elsewhere: from this point on the levels are to be asked for and searched anew."""
+        self.at, self._asked, self._found = point, False, None
 
     def next_time(self, due: int | None) -> int | None:
         """Skip what is quiet; return when the next point that is to be played trades, None behind the last.
@@ -58,20 +62,24 @@ class Walk:
         Times are microseconds since 1970. `due` is the next timer's: the first point at or after it is played, so that
         the levels are read anew.
         """
+        if self._found is not None and self._found[0] == due:
+            return self._found[1]
         tape, turn = self._tape, self._turns[self._turned]
         if self.at < turn:
             end = turn
             if due is not None and due <= tape.micros(turn - 1):
                 end = max(tape.first_from(due), self.at)
             self.at = self._first_hit(self.at, end)
-        return None if self.at >= len(tape) else tape.micros(self.at)
+        self._found = due, None if self.at >= len(tape) else tape.micros(self.at)
+        return self._found[1]
 
-    def play(self, *, timers: bool) -> Iterator[Any]:
+    def play(self, others: Others, *, timers: bool) -> Iterator[Any]:
         """Yield the inputs of the next point. `timers`: one is due by then, so all are told of what was before.
 
         Where nothing is held the books need no more than the trade itself: it is the last price then.
         """
         tape, point = self._tape, self.at
+        self._found = None
         if timers:
             yield from self.tell()
         if point == self._turns[self._turned]:
@@ -88,6 +96,7 @@ class Walk:
                 yield Broken(self.symbol, tick, tape.guess(point))
                 self._asked = False
             elif hit or timers:
+                yield from others()
                 booked = self._unbooked(point)
                 self._booked = point + 1
                 yield Onward(self.symbol, tick, tape.guess(point), booked)
@@ -99,6 +108,7 @@ class Walk:
             yield Broken(self.symbol, tape.tick(point), tape.guess(point))
             self._asked = False
             return
+        yield from others()
         booked = self._unbooked(point)
         before = self._stretch(self._scanned, point) if self._scanned < point else None
         ahead = self._passed(point) if self._through and point % POINTS else None
@@ -215,9 +225,9 @@ class Walk:
 
 def _least(prices: list[Decimal], scale: int) -> int:
     """The lowest level in units of the file, rounded up: no price below it reaches it."""
-    return int(min(prices).scaleb(scale).to_integral_value(ROUND_CEILING))
+    return ceil(min(prices).scaleb(scale))
 
 
 def _most(prices: list[Decimal], scale: int) -> int:
     """The highest level in units of the file, rounded down."""
-    return int(max(prices).scaleb(scale).to_integral_value(ROUND_FLOOR))
+    return floor(max(prices).scaleb(scale))

@@ -5,6 +5,7 @@ before it; before a timer fires, everything until then.
 """
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from actors.messages import PeriodEnded
@@ -41,17 +42,27 @@ def walked(core: VirtualCore, rules: Rules, tapes: Sequence[tuple[str, Tape]], p
             break
         at, place = min(times)
         timers = due is not None and due <= at
-        for other, walk in enumerate(walks):
-            if other != place and due is not None and timers:
-                yield from walk.tell(walk.passed(due, included=False))
-            elif other != place and walk.held:
-                yield from walk.tell_books(walk.passed(at, included=other < place))
-        yield from walks[place].play(timers=timers)
-        if len(walks) > 1:
-            for walk in walks:
-                walk.forget()
+        if timers and due is not None:
+            for other, walk in enumerate(walks):
+                if other != place:
+                    point = walk.passed(due, included=False)
+                    yield from walk.tell(point)
+                    walk.again(point)
+        yield from walks[place].play(partial(_told, walks, place, at), timers=timers)
     for walk in walks:
         yield from walk.tell()
+
+
+def _told(walks: Sequence[Walk], place: int, at: int) -> Iterator[Any]:
+    """Tell the books of what is held besides of all that came before a trade of the walk at `place`.
+
+    How far each may still go is then shared out anew, for the day's loss is one for all of them.
+    """
+    for other, walk in enumerate(walks):
+        if other != place and walk.held:
+            point = walk.passed(at, included=other < place)
+            yield from walk.tell_books(point)
+            walk.again(point)
 
 
 class _Asker:

@@ -103,7 +103,7 @@ class RiskMonitor(Behaviour[RiskState]):
             case Traded():
                 return self._traded(now, message)
             case Stretch():
-                return self._stretched(now, message)
+                return self._stretched(message)
             case MarketTime():
                 return (*self._extremes(now), *stale.watch(self.state, self._rules, now))
             case EntryTriggered():
@@ -211,7 +211,7 @@ class RiskMonitor(Behaviour[RiskState]):
             yield from stale.heard(state, symbol, now)
             yield from watch_loss(state, self._rules, now)
 
-    def _stretched(self, now: datetime, message: Stretch) -> Iterator[Effect]:
+    def _stretched(self, message: Stretch) -> Iterator[Effect]:
         """Take many trades at once, of which none reaches a level: prices, the worst and the best of them."""
         state, tick, symbol = self.state, message.tick, message.symbol
         state.last[symbol], state.last_at[symbol] = tick.price, tick.time
@@ -219,7 +219,7 @@ class RiskMonitor(Behaviour[RiskState]):
             if managed.position.symbol == symbol:
                 managed.fresh = False
                 exits.see_range(managed, message.high, message.low)
-                yield from stale.heard(state, symbol, now)
+                yield from stale.heard(state, symbol, tick.time)
 
     def _filled(self, now: datetime, message: Filled) -> Iterator[Effect]:
         state, fill = self.state, message.fill

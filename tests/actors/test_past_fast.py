@@ -44,6 +44,9 @@ SETTINGS = {
     "many positions": msgspec.structs.replace(FIFTEEN, sizing=SizingRules(position_policy="unlimited")),
     "flips": msgspec.structs.replace(FIFTEEN, sizing=SizingRules(position_policy="flip")),
     "a day's loss": msgspec.structs.replace(FIFTEEN, sizing=SizingRules(mode="leverage", daily_loss=D("0.003"))),
+    "a day's loss of many": msgspec.structs.replace(
+        FIFTEEN, sizing=SizingRules(position_policy="unlimited", daily_loss=D("0.006"))
+    ),
     "stops that move": msgspec.structs.replace(FIFTEEN, exits=ExitRules(scale_out=D("0.5"), trail_distance=D("0.5"))),
     "bars held": msgspec.structs.replace(FIFTEEN, exits=ExitRules(max_bars=2, not_within_seconds=60)),
     "latency": msgspec.structs.replace(FIFTEEN, fills=FillRules(latency_ms=20_000)),
@@ -85,10 +88,18 @@ def test_a_trusted_path(name: str, file: CandleFile) -> None:
     same([file], SETTINGS[name], PathRules(trusted=True, always_high_first=True))
 
 
+@pytest.mark.parametrize("name", ["many positions", "a day's loss"])
 @FEW
 @given(one=markets(), other=markets())
-def test_two_products(one: CandleFile, other: CandleFile) -> None:
-    same([one, other], SETTINGS["many positions"])
+def test_two_products(name: str, one: CandleFile, other: CandleFile) -> None:
+    same([one, other], SETTINGS[name])
+
+
+@settings(max_examples=12)
+@given(one=markets(least=300), other=markets(least=300))
+def test_what_one_product_causes_is_seen_by_another_at_once(one: CandleFile, other: CandleFile) -> None:
+    """The day's loss is one for both: a trade of one makes the other's levels nearer in the middle of its bar."""
+    same([one, other], SETTINGS["a day's loss of many"])
 
 
 @pytest.mark.parametrize("exits_from", ["fill", "next_bar"])

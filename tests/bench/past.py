@@ -106,8 +106,9 @@ def figures(engines: tuple[str, ...] = ("backtest", "replay")) -> Iterator[Figur
     yield Figure("start-up", "atlas --help", min(fresh("--help").seconds for _ in range(ROUNDS)), "s CPU")
     general = {"backtest": 1_500_000.0, "replay": 100_000.0}  # what common is held against are the peers
     whole = {"backtest": 1.5, "replay": 4.0}
-    for engine in engines:
+    for engine in engines:  # First, while this process is small: a child begins with its peak.
         yield from _whole_processes(engine, whole[engine])
+    for engine in engines:
         for name, options in (("common", COMMON), ("general", GENERAL)):
             past = past_of(options)
             took = best(partial(ENGINES[engine], past), ROUNDS if engine == "backtest" else 1)
