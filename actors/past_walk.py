@@ -16,7 +16,7 @@ import numpy as np
 from atlas.market.levels import Levels
 from atlas.market.path import POINTS, PathRules
 from atlas.market.stretch import Broken, Onward, Quiet, Reached, Stretch, Turn
-from atlas.market.tape import Tape
+from atlas.market.tape import FEW, Tape
 
 Ask = Callable[[], Levels]
 """The levels as they are now."""
@@ -185,21 +185,25 @@ class Walk:
             return end  # Nothing of what is left of this bar does.
         if self.held and not self._trusted:
             end = self._first_candle(first, end)
-        if end - first < 2:
-            if first >= end:
-                return end
-            price = self._tape.points[first]
-            return first if price >= up or price <= down else end
-        left = self._tape.units[first:end]
-        hits = (left >= up) | (left <= down)
-        place = int(hits.argmax())
-        return first + place if hits[place] else end
+        if end - first > FEW:
+            left = self._tape.units[first:end]
+            hits = (left >= up) | (left <= down)
+            place = int(hits.argmax())
+            return first + place if hits[place] else end
+        for point, price in enumerate(self._tape.points[first:end], first):
+            if price >= up or price <= down:
+                return point
+        return end
 
     def _breaks_only(self, point: int) -> bool:
         """Whether a point that reaches a level can do no more than end a setup, as the levels were asked for last."""
-        if self.held or self._every or not self._asked:
+        if self._every or not self._asked or not self._acting_down < self._tape.points[point] < self._acting_up:
             return False
-        return self._acting_down < self._tape.points[point] < self._acting_up
+        return not self.held or self._trusted or not self._rests(point // POINTS)
+
+    def _rests(self, candle: int) -> bool:
+        """Whether a candle trades at an order that rests."""
+        return self._tape.highs[candle] >= self._resting_up or self._tape.lows[candle] <= self._resting_down
 
     def _first_candle(self, first: int, end: int) -> int:
         """Return the first of the points whose candle has still to trade at a resting order, `end` if there is none."""
@@ -208,8 +212,10 @@ class Walk:
         if any(price >= up or price <= down for price in tape.points[first : begins * POINTS]):
             return first
         ends = -(-end // POINTS)
-        hits = (tape.high[begins:ends] >= up) | (tape.low[begins:ends] <= down)
-        return begins * POINTS + int(hits.argmax()) * POINTS if hits.any() else end
+        if ends - begins > FEW:
+            hits = (tape.high[begins:ends] >= up) | (tape.low[begins:ends] <= down)
+            return begins * POINTS + int(hits.argmax()) * POINTS if hits.any() else end
+        return next((candle * POINTS for candle in range(begins, ends) if self._rests(candle)), end)
 
     def _passed(self, point: int) -> Decimal | None:
         """Return the next price at which the path to a point passes a level, None where it passes none any more."""

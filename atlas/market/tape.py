@@ -19,8 +19,8 @@ MICROS = 1_000_000
 _MICRO = timedelta(microseconds=1)
 QUARTER = Decimal("0.25")
 """The part of a candle's volume each of its points has."""
-FEW = 40
-"""Of so many numbers Python finds the greatest sooner than NumPy."""
+FEW = 100
+"""Of so many numbers Python finds the greatest sooner than NumPy, which takes 4 µs for any."""
 
 
 class Tape:
@@ -45,6 +45,8 @@ class Tape:
         ).ravel()
         # Looked at one by one: a view gives Python's integers sooner than the array.
         self._seconds, self._traded, self.points = (column.data for column in (self._times, self._volume, self.units))
+        self.highs: memoryview = self.high.data
+        self.lows: memoryview = self.low.data
         self._before = np.concatenate(([0], np.cumsum(self._volume))).data
 
     def __len__(self) -> int:
@@ -75,7 +77,9 @@ class Tape:
 
     def time(self, point: int) -> datetime:
         """Return when a point traded."""
-        return _EPOCH + timedelta(microseconds=self.micros(point))
+        seconds, rest = divmod(self.micros(point), MICROS)
+        at = datetime.fromtimestamp(seconds, UTC)
+        return at.replace(microsecond=rest) if rest else at
 
     def first_at(self, at: datetime) -> int:
         """Return the first point that traded at `at` or later."""
@@ -111,9 +115,9 @@ class Tape:
         if self._trusted:
             return None
         candle, place = divmod(point, POINTS)
-        left = self.units[point : (candle + 1) * POINTS]
-        until = _EPOCH + timedelta(seconds=self._seconds[candle] + self._interval)
-        return Guess(self.decimal(int(left.min())), self.decimal(int(left.max())), until, place == 0)
+        left = self.points[point : (candle + 1) * POINTS]
+        until = datetime.fromtimestamp(self._seconds[candle] + self._interval, UTC)
+        return Guess(self.decimal(min(left)), self.decimal(max(left)), until, place == 0)
 
     def stretch(self, symbol: str, first: int, last: int, extremes: tuple[int, int] | None = None) -> Stretch:
         """Return the points [first, last) as one; `extremes` are the highest and the lowest where they are known."""
