@@ -18,6 +18,7 @@ Way = Literal["up", "down"]
 SCALE = Decimal("0.00000001")
 """The smallest amount of money the account knows, USD."""
 
+_ZERO = Decimal(0)
 _RATIO = Context(prec=12, rounding=ROUND_HALF_EVEN)
 
 
@@ -58,7 +59,7 @@ def to_increment(size: Decimal, increment: Decimal) -> Decimal:
 
 def fixed(amount: Decimal) -> Decimal:
     """Return an amount of money, or a price that is no order, at eight decimals, half to even, never -0."""
-    return amount.quantize(SCALE, rounding=ROUND_HALF_EVEN) + 0
+    return amount.quantize(SCALE, ROUND_HALF_EVEN) + _ZERO  # by place, and of one kind: half the time
 
 
 def ratio(value: Decimal) -> Decimal:
