@@ -14,7 +14,7 @@ from atlas.backtest.candidate import Candidate
 from atlas.backtest.exits import Exit, exit_from
 from atlas.backtest.frames import last_close, watched
 from atlas.backtest.funding_hours import FundingHours
-from atlas.backtest.holding import ZERO, Approved, Holding, Left
+from atlas.backtest.holding import BY_CLOCK, BY_TRADE, NEVER, ZERO, Approved, Holding, Key, Left
 from atlas.backtest.leverage_windows import next_due, tested
 from atlas.backtest.loss_watch import LossWatch
 from atlas.backtest.track import Track, instant, micros
@@ -29,34 +29,27 @@ from atlas.money.ledger import apply as posted
 from atlas.money.margin import initial_margin, leverage, liquidation_price, maintenance_rate, margin_at
 from atlas.money.profit import profit
 from atlas.rules import Rules
+from atlas.strat.setup import Side
 
-Key = tuple[int, int, int, int]
-"""Where an event stands: microseconds; BY_CLOCK and the order of arming, or BY_TRADE and the product; of a product
-twice the point, and one more for what comes when that has been seen."""
-
-BY_CLOCK: Final = 0
-BY_TRADE: Final = 1
-_LAST: Final = 2**62
 _PAYS: Final[dict[str, Liquidity]] = {"target": "maker", "liquidated": "liquidation"}
 
 
 class Account:
     """See the module. `closed` are the positions that were, `held` those open, in the order they were opened."""
 
-    def __init__(
-        self, rules: Rules, tracks: Sequence[Track], hours: Sequence[FundingHours], start: datetime
-    ) -> None:
+    def __init__(self, rules: Rules, tracks: Sequence[Track], hours: Sequence[FundingHours], start: datetime) -> None:
         self.closed: list[Holding] = []
         self.held: list[Holding] = []
         self.days: list[tuple[date, Decimal]] = []
         self.left: dict[int, int] = {}
         self._rules, self._tracks, self._hours = rules, tracks, hours
         expiries = [expiry_exit(track.product) for track in tracks]
-        self._expiries = [_LAST if due is None else micros(due) for due in expiries]
+        self._expiries = [NEVER[0] if due is None else micros(due) for due in expiries]
         self._maintenance = [maintenance_rate(track.product, rules.margin) for track in tracks]
         self.state = posted(EMPTY, deposit("deposit", start, rules.account.starting_equity))
         on = "daily_loss" not in rules.gates.off
         self.watch = LossWatch(tracks, rules.sizing, on=on)
+        self._worst: dict[tuple[int, Side], int] = {}
         self._armed = 0
         self._next_day = self._armed_day = 0
         self._next_window: int | None = None
@@ -75,10 +68,8 @@ class Account:
             if self._next_window is not None:
                 key = min(key, (self._next_window, BY_CLOCK, self._armed_window, 0))
             for one in self.held:
-                if one.exit is not None:
-                    mine = (one.exit_at, BY_TRADE, one.number, 2 * one.exit.point + one.exit.seen)
-                    if mine < key:
-                        key, holding, reason = mine, one, None
+                if one.due < key:
+                    key, holding, reason = one.due, one, None
                 for due, armed, why in one.clocks:
                     if (due, BY_CLOCK, armed, 0) < key:
                         key, holding, reason = (due, BY_CLOCK, armed, 0), one, why
@@ -104,7 +95,7 @@ class Account:
                 self._pay(holding, at, inclusive=False)
 
     def _pay(self, holding: Holding, at: int, *, inclusive: bool) -> None:
-        paid = Decimal(0)
+        paid = ZERO
         for hour, amount in holding.funding_until(at, inclusive=inclusive):
             paid += amount
             self.watch.paid(hour, amount)
@@ -149,6 +140,25 @@ class Account:
             for number in {holding.number for holding in self.held}
         }
         return equity(self.state, [one.unrealised(marks[one.number]) for one in self.held])
+
+    def least_available(self) -> float:
+        """Return what is available, USD, if all that is held stood at the worst price of its product's whole past.
+
+        It takes no look at the market of now, and is by float64.
+        """
+        free = float(self.state.cash - self.state.reserved)
+        for holding in self.held:
+            if holding.least is None:
+                holding.least = holding.profit_about(self._worst_of(holding.track, holding.candidate))
+            free += holding.least
+        return free
+
+    def _worst_of(self, track: Track, candidate: Candidate) -> int:
+        """Return the worst price there is for a side of a product, in units."""
+        key = candidate.number, candidate.side
+        if key not in self._worst:
+            self._worst[key] = int(track.low.min() if candidate.side == "long" else track.high.max())
+        return self._worst[key]
 
     def worth_at(self, number: int, point: int) -> Decimal:
         """Return equity when a point of a product has been seen, USD."""
@@ -280,15 +290,19 @@ class Account:
 
     def _plan_for(self, holding: Holding, found: Exit | None) -> None:
         holding.exit = found
-        holding.exit_at = _LAST if found is None else holding.track.time(found.point)
-        holding.hours = self._hours[holding.number].due(holding, holding.funded, holding.exit_at)
+        number = holding.number
+        if found is None:
+            holding.due = NEVER
+        else:
+            holding.due = (holding.track.time(found.point), BY_TRADE, number, 2 * found.point + found.seen)
+        holding.hours = self._hours[number].due(holding, holding.funded, holding.due[0])
         holding.settled = 0
 
     # ── exits ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _close_by_trade(self, holding: Holding, found: Exit) -> None:
         """Fill an exit by a trade. An exit of the broker's is before that trade is seen; an invalidation after."""
-        at, number = holding.exit_at, holding.number
+        at, number = holding.due[0], holding.number
         self._settle(at)
         if self.watch.on:
             until = self._counts(at, number)
@@ -299,18 +313,20 @@ class Account:
     def _close(self, holding: Holding, at: int, found: Exit, *, by_clock: bool = False) -> None:
         """Fill an exit at the price of a point: of the trade that caused it, or of the last before the clock did."""
         track, rules, number, reason = holding.track, self._rules, holding.number, found.reason
-        product, last = track.product, track.price(found.price)
+        product = track.product
         # What is closed on the hour has crossed it; then the mark is the last trade the broker has seen.
         if holding.settled < len(holding.hours) and holding.hours[holding.settled][0] == at:
-            hour = self._hours[number].marked(holding, at, last)
+            hour = self._hours[number].marked(holding, at, track.price(found.price))
             holding.hours = [*holding.hours[: holding.settled], hour]
         if holding.hours:
             self._pay(holding, at, inclusive=True)
         side, terms, size = holding.candidate.side, holding.terms, product.contract_size
-        if found.at_level:
+        if not found.at_level:
+            last = track.price(found.price)
+        elif reason == "liquidated" and holding.liquidation is not None:
+            last = holding.liquidation
+        else:
             last = terms.target if reason == "target" else terms.stop
-            if reason == "liquidated" and holding.liquidation is not None:
-                last = holding.liquidation
         if reason == "target":
             reference = price = last if rules.fills.touch else terms.target
         else:
@@ -335,7 +351,7 @@ class Account:
 
     def finish(self, at: datetime) -> None:
         """Let everything happen until the end, timers at that instant included."""
-        self.advance((micros(at), BY_TRADE, _LAST, 0))
+        self.advance((micros(at), BY_TRADE, NEVER[2], 0))
         self._settle(micros(at))
 
     def worth_at_the_end(self, start: datetime, end: datetime) -> Decimal:

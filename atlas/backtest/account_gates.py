@@ -127,12 +127,23 @@ def contracts_by_risk(budget: float, one_contract: float, product: Product) -> D
     return contracts if is_clear and contracts >= product.min_size else None
 
 
-def is_ample(
-    contracts: Decimal, product: Product, reference: float, rate: Decimal, available: Decimal, fees: FeeRules
-) -> bool:
-    """Return whether available clearly pays what an entry takes out of it: margin, fee and slippage."""
+class Outlay(msgspec.Struct, frozen=True, gc=False):
+    """What an entry takes out of available, at most: margin, fee and slippage of one contract, USD.
+
+    `share` is so much of its price, `flat` what comes besides.
+    """
+
+    share: float
+    flat: float
+
+    def is_paid(self, contracts: Decimal, reference: float, available: float) -> bool:
+        """Return whether so much clearly pays for so many contracts at a price, USD."""
+        return available > float(contracts) * (reference * self.share + self.flat)
+
+
+def outlay_of(product: Product, rate: Decimal, fees: FeeRules) -> Outlay:
+    """Return the outlay of a product's entries at a leverage."""
     taker, _, flat = _rates(product.kind, fees)
     slip, size = float(fees.slippage), float(product.contract_size)
-    one = reference * size * ((1 + slip) * (1 / float(rate) + taker) + slip) + flat
-    enough = float(contracts) * (one * (1 + _NEAR) + (2 + size) * _HAIR)
-    return 0 < contracts <= product.max_size and float(available) > enough
+    share = size * ((1 + slip) * (1 / float(rate) + taker) + slip)
+    return Outlay(share * (1 + _NEAR), flat * (1 + _NEAR) + (2 + size) * _HAIR)

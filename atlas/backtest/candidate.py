@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from atlas.backtest.account_gates import costs_of
 from atlas.backtest.agreement import Agreement, agreement
@@ -19,10 +20,9 @@ from atlas.market.timeframes import TIMEFRAMES
 from atlas.rules import Rules
 from atlas.strat.naming import setup_id, stamp
 from atlas.strat.setup import FAMILIES, ContinuityReading, Setup, Side
+from atlas.strat.vectors import TYPES
 from atlas.strat.vectors_setups import SetupArrays
 
-_NAMES: Final[dict[tuple[int, int, int], str]] = {}
-"""Names of setups by the types of the bar before and of C1, and how far apart they are."""
 SIDES: Final[dict[bool, Side]] = {True: "long", False: "short"}
 
 
@@ -30,8 +30,9 @@ class Candidate(msgspec.Struct, frozen=True, gc=False):
     """See the module. `number` is that of its product, `price` that of the triggering trade in units.
 
     `full`: every frame agrees. `fees`: the gate of that name lets it pass. `one_contract` is what one contract risks
-    and costs, about, in USD. `closed` is when the setup bar closed, `last_row` the first row behind the entry bar.
-    `stop` and `target` are the levels on the tick, counted in ticks; `foreseen` is the exit they come to.
+    and costs, about, in USD. `opened` and `closed` are when the setup bar did, `name` is its setup's, unresolved;
+    `last_row` is the first row behind the entry bar. `stop` and `target` are the levels on the tick, counted in ticks;
+    `foreseen` is the exit they come to.
     """
 
     time: int
@@ -50,10 +51,12 @@ class Candidate(msgspec.Struct, frozen=True, gc=False):
     fees: bool
     one_contract: float
     full: bool
+    opened: int
     closed: int
     last_row: int
     stop: int
     target: int
+    name: str
     foreseen: Foreseen
 
     @property
@@ -71,20 +74,9 @@ class Candidate(msgspec.Struct, frozen=True, gc=False):
         """When its entry bar closes."""
         return instant(int(self.bars.closes[self.bar + 1]))
 
-    def identity(self) -> tuple[str, str, datetime]:
-        """Return the setup's id and name, and the open of its bar."""
-        opened, name = instant(int(self.bars.opens[self.bar])), self._name()
-        return setup_id(self.track.product.id, self.timeframe, stamp(opened), name, self.side), name, opened
-
-    def _name(self) -> str:
-        """Return the setup's name, made once for each kind."""
-        made, bar = self.made, self.bar
-        before = int(made.before[bar])
-        key = int(made.types[before]), int(made.types[bar]), bar - before
-        name = _NAMES.get(key)
-        if name is None:
-            name = _NAMES[key] = made.name(bar)
-        return name
+    def id(self, opened: datetime) -> str:
+        """Return the setup's id; `opened` is when its bar did."""
+        return setup_id(self.track.product.id, self.timeframe, stamp(opened), self.name, self.side)
 
     def setup(self) -> Setup:
         """Return the setup with its levels as exact as those made bar by bar."""
@@ -112,11 +104,11 @@ def candidates(
     measured = agreement(track, triggers, np.arange(len(triggers)), frames, rules)
     levels = Levels(track, triggers)
     costs = costs_of(track, triggers, levels, rules)
-    closed, last_rows, opposites = _ends(triggers, frames)
+    opened, closed, last_rows, opposites = _ends(triggers, frames)
     columns = (
         triggers.times, triggers.points, triggers.price, triggers.bars, triggers.long, triggers.frames,
-        triggers.families, costs.fees, costs.one_contract, measured.full, closed, last_rows,
-        levels.stop // levels.tick, levels.target // levels.tick,
+        triggers.families, costs.fees, costs.one_contract, measured.full, opened, closed,
+        last_rows, levels.stop // levels.tick, levels.target // levels.tick, _names(triggers, setups),
     )  # fmt: skip
     exits = foreseen(track, triggers, levels, opposites, last_rows, rules)
     found = []
@@ -129,15 +121,28 @@ def candidates(
     return found
 
 
-def _ends(triggers: Triggers, frames: Mapping[str, FrameBars]) -> tuple[Ints, Ints, Ints]:
-    """Return when each setup bar closed, the first row behind its entry bar, and its extreme on the other side."""
-    closed, rows, opposites = (np.zeros(len(triggers), np.int64) for _ in range(3))
+def _ends(triggers: Triggers, frames: Mapping[str, FrameBars]) -> tuple[Ints, Ints, Ints, Ints]:
+    """Return when setup bars opened and closed, the first row behind the entry bar, the extreme on the other side."""
+    opened, closed, rows, opposites = (np.zeros(len(triggers), np.int64) for _ in range(4))
     for name, bars in frames.items():
         mine = triggers.frames == TIMEFRAMES.index(name)
         setup = triggers.bars[mine]
-        closed[mine], rows[mine] = bars.closes[setup], bars.rows[setup + 2]
+        opened[mine], closed[mine], rows[mine] = bars.opens[setup], bars.closes[setup], bars.rows[setup + 2]
         opposites[mine] = np.where(triggers.long[mine], bars.low[setup], bars.high[setup])
-    return closed, rows, opposites
+    return opened, closed, rows, opposites
+
+
+def _names(triggers: Triggers, setups: Mapping[str, SetupArrays]) -> NDArray[np.object_]:
+    """Return each setup's name, made once for each kind: the types of its two bars, and how far apart they are."""
+    names = np.empty(len(triggers), np.object_)
+    for timeframe, made in setups.items():
+        mine = triggers.frames == TIMEFRAMES.index(timeframe)
+        bars = triggers.bars[mine]
+        before = made.before[bars]
+        kinds = ((bars - before) * len(TYPES) + made.types[before]) * len(TYPES) + made.types[bars]
+        _, first, of = np.unique(kinds, return_index=True, return_inverse=True)
+        names[mine] = np.array([made.name(bar) for bar in bars[first].tolist()], np.object_)[of]
+    return names
 
 
 def setup_at(track: Track, bars: FrameBars, made: SetupArrays, bar: int, side: Side) -> Setup:

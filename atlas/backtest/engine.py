@@ -9,9 +9,8 @@ equals that of `atlas replay --data` field by field.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from decimal import Decimal
 from itertools import groupby
 from operator import attrgetter
 from typing import Final
@@ -19,12 +18,13 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from atlas.backtest.account import BY_TRADE, Account
+from atlas.backtest.account import Account
 from atlas.backtest.candidate import Candidate, candidates
 from atlas.backtest.entries import Entrance
 from atlas.backtest.frames import frames_of, watched
 from atlas.backtest.funding_hours import FundingHours
 from atlas.backtest.gates import GATES, PASSED, first_failed
+from atlas.backtest.holding import BY_TRADE
 from atlas.backtest.limits import check
 from atlas.backtest.listing import listed
 from atlas.backtest.opening import before_the_start
@@ -78,7 +78,8 @@ def backtest(
         waiting += _searched(number, track, rules, start, counts)
     waiting.sort(key=TURN)  # of one trade they are in order already
     hours = [
-        FundingHours(track, start, last, _rate(one, rules)) for one, track in zip(played, tracks, strict=True)
+        FundingHours(track, start, last, hourly_rate(one.product, rules.margin), one.funding)
+        for one, track in zip(played, tracks, strict=True)
     ]
     account = Account(rules, tracks, hours, start)
     entrance = Entrance(account, tracks, rules, counts)
@@ -129,16 +130,3 @@ def _searched(number: int, track: Track, rules: Rules, start: datetime, counts: 
                 counts.gates.setdefault(key, Counter())[GATES[gate - 1]] += often
     passed = np.flatnonzero(failed == PASSED)
     return candidates(number, track, triggers.cut(passed), frames, found.setups, rules)
-
-
-def _rate(one: Played, rules: Rules) -> Callable[[datetime], Decimal]:
-    """Return what tells the funding rate of an hour: the file, and where that does not, the product."""
-    own, file = hourly_rate(one.product, rules.margin), one.funding
-    if file is None:
-        return lambda _: own
-
-    def told(hour: datetime) -> Decimal:
-        rate = file.rate(hour)
-        return own if rate is None else rate
-
-    return told

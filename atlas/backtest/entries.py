@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from atlas.backtest.account import Account
-from atlas.backtest.account_gates import CLEAR, at_once, contracts_by_risk, is_ample
+from atlas.backtest.account_gates import CLEAR, Outlay, at_once, contracts_by_risk, outlay_of
 from atlas.backtest.candidate import Candidate
-from atlas.backtest.holding import Approved
+from atlas.backtest.holding import ZERO, Approved
 from atlas.backtest.result import Counts
 from atlas.backtest.track import Track, instant
 from atlas.money.entry import Approval, EntryContext, PendingEntry, pending_entry
 from atlas.money.margin import leverage
-from atlas.money.sizing import SizeRequest, size, units_of
-from atlas.money.windows import Tier, tier_at
+from atlas.money.sizing import Size, SizeRequest, most_of, size, units_of
+from atlas.money.windows import Tier, next_window_end, tier_at
 from atlas.risk import judge, multiplier
 from atlas.rules import Rules
 from atlas.strat.naming import resolved
@@ -28,10 +28,15 @@ class Entrance:
 
     def __init__(self, account: Account, tracks: Sequence[Track], rules: Rules, counts: Counts) -> None:
         self._account, self._rules, self._counts = account, rules, counts
-        self._units = [units_of(track.product, rules) if rules.sizing.mode == "units" else None for track in tracks]
+        off, sizing = rules.gates.off, rules.sizing
+        self._asks_policy = "position_policy" not in off and sizing.position_policy != "unlimited"
+        self._asks_equity = sizing.mode != "units"
+        self._units = [None if self._asks_equity else units_of(track.product, rules) for track in tracks]
+        self._most = [most_of(track.product) for track in tracks]
+        self._windowed = next_window_end(rules.margin.window, instant(0)) is not None
         self._least = [float(track.product.min_size) for track in tracks]
-        self._shares = {full: float(rules.sizing.risk_share * multiplier(full)) for full in (True, False)}
-        self._leverage: dict[tuple[int, Side, Tier], Decimal] = {}
+        self._shares = {full: float(sizing.risk_share * multiplier(full)) for full in (True, False)}
+        self._leverage: dict[tuple[int, Side, Tier], tuple[Decimal, Outlay]] = {}
 
     def decide(self, some: Sequence[Candidate]) -> None:
         """Judge the candidates of one trade, and enter for those that pass."""
@@ -66,10 +71,10 @@ class Entrance:
     def _at_once(self, one: Candidate) -> Approved | str | None:
         """Return the terms of a lone candidate or the gate that rejects it; None where that takes more than a look."""
         account, rules, number = self._account, self._rules, one.number
-        if "position_policy" not in rules.gates.off and self._in_the_way(one):
+        if self._asks_policy and self._in_the_way(one):
             return "position_policy"
         account.look_at(number, one.point)
-        worth = account.worth_at(number, one.point)
+        worth = account.worth_at(number, one.point) if self._asks_equity else ZERO
         found = at_once(
             fees=one.fees,
             one_contract=one.one_contract,
@@ -83,33 +88,45 @@ class Entrance:
         )
         if found != CLEAR:
             return found
-        product, available = one.track.product, worth - account.state.reserved
-        tier = tier_at(rules.margin.window, instant(one.time))
-        rate = self._leverage.get((number, one.side, tier))
-        if rate is None:
-            rate = self._leverage[number, one.side, tier] = leverage(product, one.side, tier)
+        tier = tier_at(rules.margin.window, instant(one.time)) if self._windowed else "overnight"
+        rate, outlay = self._leverage_of(one, tier)
         stop, target = one.levels()
-        contracts = self._units[number]
-        if rules.sizing.mode == "risk":
-            contracts = contracts_by_risk(float(worth) * self._shares[one.full], one.one_contract, product)
-        reference = one.price * 10.0**-one.track.scale
-        if contracts is None or not is_ample(contracts, product, reference, rate, available, rules.fees):
-            request = SizeRequest(
-                side=one.side,
-                reference=one.reference,
-                stop=stop,
-                bid=None,
-                ask=None,
-                equity=worth,
-                available=available,
-                multiplier=multiplier(one.full),
-                leverage=rate,
-            )
-            sized = size(request, product, rules)
-            if sized.zero_because is not None:
-                return sized.zero_because
-            contracts = sized.contracts
-        return Approved(contracts, rate, tier, stop, target)
+        contracts, available = self._units[number], 0.0
+        if self._asks_equity:
+            contracts = contracts_by_risk(float(worth) * self._shares[one.full], one.one_contract, one.track.product)
+            available = float(worth - account.state.reserved)
+        elif contracts:
+            available = account.least_available()
+        if contracts and outlay.is_paid(contracts, one.price * 10.0**-one.track.scale, available):
+            return Approved(min(contracts, self._most[number]), rate, tier, stop, target)
+        sized = self._sized(one, stop, rate)
+        return sized.zero_because or Approved(sized.contracts, rate, tier, stop, target)
+
+    def _leverage_of(self, one: Candidate, tier: Tier) -> tuple[Decimal, Outlay]:
+        """Return the leverage of a candidate, and what its contracts cost at that."""
+        key = one.number, one.side, tier
+        found = self._leverage.get(key)
+        if found is None:
+            product = one.track.product
+            rate = leverage(product, one.side, tier)
+            found = self._leverage[key] = rate, outlay_of(product, rate, self._rules.fees)
+        return found
+
+    def _sized(self, one: Candidate, stop: Decimal, rate: Decimal) -> Size:
+        """Return the size of a lone candidate step by step."""
+        worth = self._account.worth_at(one.number, one.point)
+        request = SizeRequest(
+            side=one.side,
+            reference=one.reference,
+            stop=stop,
+            bid=None,
+            ask=None,
+            equity=worth,
+            available=worth - self._account.state.reserved,
+            multiplier=multiplier(one.full),
+            leverage=rate,
+        )
+        return size(request, one.track.product, self._rules)
 
     def _at_risk(self) -> float:
         """Return what all that is held loses from entry to stop, about, USD."""
@@ -118,8 +135,6 @@ class Entrance:
     def _in_the_way(self, one: Candidate) -> bool:
         """Whether the position policy forbids the entry."""
         account, policy = self._account, self._rules.sizing.position_policy
-        if policy == "unlimited":
-            return False
         for holding in account.held:
             if holding.number == one.number and (
                 policy != "one_per_timeframe" or holding.candidate.timeframe == one.timeframe

@@ -21,6 +21,12 @@ from atlas.money.windows import Tier
 from atlas.rules import Rules
 from atlas.strat.naming import resolved
 
+Key = tuple[int, int, int, int]
+"""Where an event stands: microseconds; BY_CLOCK and the order of arming, or BY_TRADE and the product; of a product
+twice the point, and one more for what comes when that has been seen."""
+BY_CLOCK: Final = 0
+BY_TRADE: Final = 1
+NEVER: Final[Key] = (2**62, BY_TRADE, 2**62, 0)
 Clock = tuple[int, int, Purpose]
 """When an exit by the clock is due, its place in the order of arming, and its reason."""
 ZERO: Final = Decimal(0)
@@ -53,8 +59,9 @@ class Holding(msgspec.Struct, gc=False):
     """A position: what triggered it and on what terms, its fill, its margin now.
 
     `entered` is the point of its track it was filled at, `settled` the place of the next of `hours`, which are the
-    funding due until `exit_at`, as (microseconds, USD); `funded` is until when that is settled. `exit` is what its
-    levels come to, None if nothing until the end. `leaving`: a market exit has been ordered and waits for a trade.
+    funding due until its exit, as (microseconds, USD); `funded` is until when that is settled. `exit` is what its
+    levels come to, None if nothing until the end, and comes at `due`. `least` is about what it brings at the worst
+    price of all, None until somebody asks. `leaving`: a market exit has been ordered and waits for a trade.
     """
 
     candidate: Candidate
@@ -71,10 +78,11 @@ class Holding(msgspec.Struct, gc=False):
     funding: Decimal = ZERO
     carried: bool = False
     exit: Exit | None = None
-    exit_at: int = 0
+    due: Key = NEVER
     hours: Sequence[tuple[int, Decimal]] = ()
     settled: int = 0
     clocks: list[Clock] = []
+    least: float | None = None
     leaving: Purpose | None = None
     left: Left | None = None
 
@@ -92,6 +100,12 @@ class Holding(msgspec.Struct, gc=False):
         """Return what it would bring at a price, before costs."""
         size = self.track.product.contract_size
         return profit(self.candidate.side, self.price, mark, self.terms.contracts, size)
+
+    def profit_about(self, units: int) -> float:
+        """Return about what it would bring at a price in units, before costs: by float64, USD."""
+        track, sign = self.track, 1 if self.candidate.side == "long" else -1
+        size = float(self.terms.contracts * track.product.contract_size)
+        return sign * (units * 10.0**-track.scale - float(self.price)) * size
 
     def risk(self) -> Decimal:
         """Return what it loses from its entry to its stop."""
@@ -131,12 +145,12 @@ class Holding(msgspec.Struct, gc=False):
         """Return the whole of it while it is open, its worst and best price those of its fill alone."""
         candidate, terms = self.candidate, self.terms
         product, reading, reference = self.track.product, candidate.reading(rules), candidate.reference
-        id_, name, setup_time = candidate.identity()
+        setup_time = instant(candidate.opened)
         return Position(
-            id=id_,
+            id=candidate.id(setup_time),
             symbol=product.id,
             timeframe=candidate.timeframe,
-            setup=resolved(name, candidate.side),
+            setup=resolved(candidate.name, candidate.side),
             family=candidate.family,
             side=candidate.side,
             contract_size=product.contract_size,

@@ -1,14 +1,14 @@
 """Positions of a backtest as reports list them and metrics take them, made for all at once in the end."""
 
 from collections.abc import Sequence
-from decimal import Decimal
+from datetime import datetime
 from typing import Final
 
 import numpy as np
 
 from atlas.backtest.holding import ZERO, Holding
 from atlas.backtest.result import Listed, Trade
-from atlas.backtest.track import Ints, Track, instant
+from atlas.backtest.track import Ints, Track, instants
 from atlas.money.closed import Closed
 from atlas.money.profit import adverse, favourable, in_r, risk_distance
 from atlas.rules import Rules
@@ -22,32 +22,39 @@ def listed(holdings: Sequence[Holding], rules: Rules) -> list[Listed]:
     found: list[Listed] = []
     for number in sorted({holding.number for holding in holdings}):
         mine = [holding for holding in holdings if holding.number == number]
-        low, high = _extremes(mine[0].track, mine)
-        for holding, lowest, highest in zip(mine, low.tolist(), high.tolist(), strict=True):
-            track = holding.track
-            seen = (track.price(lowest), track.price(highest)) if lowest <= highest else ()
-            found.append(_listed(holding, seen, rules))
+        track = mine[0].track
+        opened = instants([holding.candidate.opened for holding in mine])
+        entered = instants([holding.candidate.time for holding in mine])
+        left = instants([0 if holding.left is None else holding.left.at for holding in mine])
+        low, high = (units.tolist() for units in _extremes(track, mine))
+        times, seen = zip(opened, entered, left, strict=True), zip(low, high, strict=True)
+        found += [_listed(*each, rules) for each in zip(mine, times, seen, strict=True)]
     return found
 
 
-def _listed(holding: Holding, seen: Sequence[Decimal], rules: Rules) -> Listed:
-    """Return one; `seen` are the lowest and highest price between its fills, none if there was no trade."""
+def _listed(
+    holding: Holding, times: tuple[datetime, datetime, datetime], seen: tuple[int, int], rules: Rules
+) -> Listed:
+    """Return one. `times` are those of setup bar, entry and exit; `seen` its lowest and highest price, its exit's aside.
+
+    An open one has no exit, whatever is told; prices are in units.
+    """
     candidate, terms, left, entry = holding.candidate, holding.terms, holding.left, holding.price
-    product, side, contracts = holding.track.product, candidate.side, holding.terms.contracts
-    id_, name, setup_time = candidate.identity()
-    fees, slippage, gross, exit_time, prices = holding.fee, holding.slippage, ZERO, None, [candidate.reference, *seen]
+    product, side, contracts = candidate.track.product, candidate.side, terms.contracts
+    (setup_time, entry_time, left_at), (low, high) = times, map(candidate.track.price, seen)
+    fees, slippage, gross, exit_time = holding.fee, holding.slippage, ZERO, None
     if left is not None:
-        fees, slippage, gross, exit_time = fees + left.fee, slippage + left.slippage, left.gross, instant(left.at)
-        prices.append(left.reference)
-    worst, best = (min(prices), max(prices)) if side == "long" else (max(prices), min(prices))
+        fees, slippage, gross, exit_time = fees + left.fee, slippage + left.slippage, left.gross, left_at
+        low, high = min(low, left.reference), max(high, left.reference)
+    worst, best = (low, high) if side == "long" else (high, low)
     favour, risk = favourable(side, entry, best), risk_distance(entry, terms.stop)
     trade = Trade(
         symbol=product.id,
         timeframe=candidate.timeframe,
-        setup=resolved(name, side),
+        setup=resolved(candidate.name, side),
         side=side,
         setup_time=setup_time,
-        entry_time=instant(candidate.time),
+        entry_time=entry_time,
         entry_price=entry,
         stop=terms.stop,
         target=terms.target,
@@ -68,18 +75,19 @@ def _listed(holding: Holding, seen: Sequence[Decimal], rules: Rules) -> Listed:
         filled_while_down=False,
         ambiguous=left is not None and left.found.ambiguous,
     )
+    id_ = candidate.id(setup_time)
     if exit_time is None:
         return Listed(id_, trade, None)
     best_profit = favour * contracts * product.contract_size
     closed = Closed(
-        id_, trade.entry_time, exit_time, gross, fees, trade.funding, slippage, net, trade.r, trade.mae_r, trade.mfe_r,
+        id_, entry_time, exit_time, gross, fees, trade.funding, slippage, net, trade.r, trade.mae_r, trade.mfe_r,
         best_profit,
     )  # fmt: skip
     return Listed(id_, trade, closed)
 
 
 def _extremes(track: Track, holdings: Sequence[Holding]) -> tuple[Ints, Ints]:
-    """Return lowest and highest price, in units, of the points each saw after its entry; low above high: none."""
+    """Return lowest and highest price, in units, of its trigger and of the points each saw after its entry."""
     # Where a path goes through levels, the point it was on the way to at the entry is still to come.
     begin = np.array([holding.entered + (not track.through) for holding in holdings])
     until = np.array([_until(track, holding) for holding in holdings])
@@ -99,7 +107,8 @@ def _extremes(track: Track, holdings: Sequence[Holding]) -> tuple[Ints, Ints]:
         high[between] = np.maximum(high[between], np.maximum.reduceat(track.high, edges)[::2])
         low[between] = np.minimum(low[between], track.low[edges[1::2]])
         high[between] = np.maximum(high[between], track.high[edges[1::2]])
-    return low, high
+    triggered = np.array([holding.candidate.price for holding in holdings])
+    return np.minimum(low, triggered), np.maximum(high, triggered)
 
 
 def _until(track: Track, holding: Holding) -> int:

@@ -61,11 +61,11 @@ class LossWatch:
 
     def _worst(self, holding: Holding, begin: int, end: int) -> float:
         """Return a profit that the position cannot have been below between two points, USD."""
-        track, long = holding.track, holding.candidate.side == "long"
+        track = holding.track
         first, last = max(begin - 1, 0) // track.points, -(-end // track.points)
-        worst = track.low[first:last].min() if long else track.high[first:last].max()
-        sign, size = 1 if long else -1, float(holding.terms.contracts * track.product.contract_size)
-        return sign * (float(worst) * 10.0**-track.scale - float(holding.price)) * size
+        if holding.candidate.side == "long":
+            return holding.profit_about(int(np.minimum.reduce(track.low[first:last])))
+        return holding.profit_about(int(np.maximum.reduce(track.high[first:last])))
 
     def _each(
         self, holdings: Sequence[Holding], cash: Decimal, paid: Sequence[tuple[int, Decimal]], seen: Sequence[int],

@@ -4,6 +4,7 @@ A row is a candle, walked through four points (`atlas.market.path`), or one trad
 10 ** -scale, times microseconds since 1970 UTC. A point is counted as `points × row + its place in the row`.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
@@ -21,26 +22,34 @@ Ints = NDArray[np.int64]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SECOND = 1_000_000
 """Microseconds."""
+_MICROSECOND = timedelta(microseconds=1)
 
 
 def micros(at: datetime) -> int:
     """Return an instant as microseconds since 1970 UTC."""
-    return (at - EPOCH) // timedelta(microseconds=1)
+    return (at - EPOCH) // _MICROSECOND
 
 
 def instant(at: int) -> datetime:
     """Return microseconds since 1970 as an instant."""
-    return EPOCH + timedelta(0, 0, at)  # by place: half the time
+    return EPOCH + at * _MICROSECOND  # half the time that making a timedelta takes
+
+
+def instants(times: Sequence[int]) -> list[datetime]:
+    """Return many of them, in a fifth of the time."""
+    return [EPOCH + since for since in np.array(times, "timedelta64[us]").tolist()]
 
 
 class Track(msgspec.Struct, frozen=True):
     """See the module. Rows before `first` were traded before the stretch begins: they make bars, and are not played.
 
-    `begins` is where the file begins, `step` from one point of a row to the next. Opens lie within their candles.
+    `unit` is what prices count, 10 ** -scale; `begins` is where the file begins, `step` from one point of a row to the
+    next. Opens lie within their candles.
     """
 
     product: Product
     scale: int
+    unit: Decimal
     begins: int
     times: Ints
     open: Ints
@@ -72,7 +81,7 @@ class Track(msgspec.Struct, frozen=True):
 
     def price(self, units: int) -> Decimal:
         """Return a price of the file as a Decimal."""
-        return Decimal(units).scaleb(-self.scale)
+        return units * self.unit
 
     def at_most(self, price: Decimal) -> int:
         """Return the highest whole units at or below a price."""
@@ -153,7 +162,8 @@ def track_of(product: Product, file: PastFile, start: datetime, end: datetime, w
         times, points, step = np.asarray(file.times)[kept], 1, 1
         opened = high = low = close = np.asarray(file.price)[kept]
     first = int(np.searchsorted(times, micros(start)))
-    return Track(product, file.scale, begins, times, opened, high, low, close, points, step, first, walk)
+    unit = Decimal(1).scaleb(-file.scale)
+    return Track(product, file.scale, unit, begins, times, opened, high, low, close, points, step, first, walk)
 
 
 def first_beyond(high: Ints, low: Ints, begin: Ints, end: Ints, above: Ints, below: Ints) -> Ints:

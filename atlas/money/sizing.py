@@ -107,6 +107,11 @@ def units_of(product: Product, rules: Rules) -> Decimal:
     return _tradable(rules.sizing.units / product.contract_size, product)
 
 
+def most_of(product: Product) -> Decimal:
+    """Return the largest size an order may have."""
+    return _tradable(product.max_size, product)
+
+
 def size(request: SizeRequest, product: Product, rules: Rules) -> Size:
     """Return the size of an entry.
 
@@ -140,7 +145,7 @@ def size(request: SizeRequest, product: Product, rules: Rules) -> Size:
         raise ConfigurationError(f"sizing.mode {mode!r} is not known: write risk, leverage or units")
     capped_by: Literal["margin", "max_size"] | None = "margin" if contracts < by_formula else None
     if contracts > product.max_size:
-        contracts, capped_by = _tradable(product.max_size, product), "max_size"
+        contracts, capped_by = most_of(product), "max_size"
     total = _costs(request, entry, contracts, product, rules)
     return Size(
         contracts=contracts,

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from atlas.backtest.account_gates import CLEAR, at_once, contracts_by_risk, is_ample
+from atlas.backtest.account_gates import CLEAR, at_once, contracts_by_risk, outlay_of
 from atlas.backtest.agreement import agreement
 from atlas.backtest.candidate import SIDES, Candidate, candidates
 from atlas.backtest.foreseen import Foreseen
@@ -24,7 +24,7 @@ from atlas.market.products import built_in
 from atlas.market.timeframes import TIMEFRAMES
 from atlas.money.entry import EntryContext, Rejection
 from atlas.money.margin import leverage
-from atlas.money.sizing import SizeRequest, size
+from atlas.money.sizing import SizeRequest, most_of, size
 from atlas.risk import FULL, HALF, MARKET_GATES, judge, multiplier
 from atlas.rules import FeeRules, GateRules, Rules, SizingRules
 from atlas.strat.setup import FAMILIES
@@ -50,8 +50,8 @@ def searched(product: Product, file: CandleFile, rules: Rules) -> tuple[list[Can
             Candidate(
                 int(triggers.times[place]), 0, int(triggers.points[place]), int(triggers.price[place]),
                 int(triggers.bars[place]), side, timeframe, FAMILIES[int(triggers.families[place])], place, track,
-                frames[timeframe], found.setups[timeframe], measured, True, 0.0, False, 0, 0, 0, 0,
-                Foreseen(0, 0, None),
+                frames[timeframe], found.setups[timeframe], measured, True, 0.0, False, 0, 0, 0, 0, 0,
+                "", Foreseen(0, 0, None),
             )
         )  # fmt: skip
     passed = np.flatnonzero(failed == PASSED)
@@ -138,13 +138,14 @@ def test_one_look_counts_the_contracts_that_the_sizing_counts(
         product, budget = one.track.product, float(equity * rules.sizing.risk_share * multiplier(one.full))
         told = contracts_by_risk(budget, one.one_contract, product) if place == PASSED else None
         rate, available = leverage(product, one.side, "overnight"), equity * Decimal(share)
-        if told is None or not is_ample(told, product, float(one.reference), rate, available, rules.fees):
+        outlay = outlay_of(product, rate, rules.fees)
+        if told is None or not outlay.is_paid(told, float(one.reference), float(available)):
             continue
         request = SizeRequest(
             side=one.side, reference=one.reference, stop=one.levels()[0], bid=None, ask=None, equity=equity,
             available=available, multiplier=multiplier(one.full), leverage=rate,
         )  # fmt: skip
-        assert str(size(request, product, rules).contracts) == str(told)
+        assert str(size(request, product, rules).contracts) == str(min(told, most_of(product)))
 
 
 def test_a_budget_of_just_so_many_contracts_is_left_to_the_decimals() -> None:
@@ -157,10 +158,9 @@ def test_a_budget_of_just_so_many_contracts_is_left_to_the_decimals() -> None:
 
 def test_available_that_just_pays_for_an_entry_is_not_ample() -> None:
     """60 000 × 0.01 at 4.1 is 146.34; fee and slippage of the entry are less than 2."""
-    product, rate, fees = built_in("BIP-20DEC30-CDE"), Decimal("4.1"), FeeRules()
-    assert not is_ample(Decimal(1), product, 60_000.0, rate, Decimal(147), fees)
-    assert is_ample(Decimal(1), product, 60_000.0, rate, Decimal(148), fees)
-    assert not is_ample(product.max_size + 1, product, 60_000.0, rate, Decimal(10**9), fees)
+    outlay = outlay_of(built_in("BIP-20DEC30-CDE"), Decimal("4.1"), FeeRules())
+    assert not outlay.is_paid(Decimal(1), 60_000.0, 147.0)
+    assert outlay.is_paid(Decimal(1), 60_000.0, 148.0)
 
 
 def test_a_target_on_the_least_reward_for_its_risk_passes_and_one_just_under_does_not() -> None:
