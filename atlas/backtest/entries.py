@@ -30,6 +30,7 @@ class Entrance:
         self._account, self._rules, self._counts = account, rules, counts
         off, sizing = rules.gates.off, rules.sizing
         self._asks_policy = "position_policy" not in off and sizing.position_policy != "unlimited"
+        self._one_at_a_time = self._asks_policy and sizing.position_policy in ("one_per_product", "flat_at_close")
         self._asks_equity = sizing.mode != "units"
         self._units = [None if self._asks_equity else units_of(track.product, rules) for track in tracks]
         self._most = [most_of(track.product) for track in tracks]
@@ -39,12 +40,18 @@ class Entrance:
         self._leverage: dict[tuple[int, Side, Tier], tuple[Decimal, Outlay]] = {}
 
     def decide(self, some: Sequence[Candidate]) -> None:
-        """Judge the candidates of one trade, and enter for those that pass."""
-        if len(some) == 1:
+        """Judge the candidates of one trade, and enter for those that pass.
+
+        Where a product holds one position at a time, the first that is entered is in the way of all behind it.
+        """
+        while some and (len(some) == 1 or self._one_at_a_time):
             answer = self._at_once(some[0])
-            if answer is not None:
-                self._answer(some[0], answer)
-                return
+            if answer is None:
+                break
+            self._answer(some[0], answer)
+            some = some[1:]
+        if not some:
+            return
         self._account.look_at(some[0].number, some[0].point)
         approved: list[tuple[Candidate, Approved]] = []
         pending: list[PendingEntry] = []
