@@ -103,15 +103,22 @@ class Account:
             holding.funding += paid
             self.state = AccountState(self.state.cash - paid, self.state.reserved)
 
-    def _counts(self, at: int, number: int = -1) -> list[int]:
-        """Return how many points of each product were traded before product `number` trades at an instant.
+    def _counts(self, at: int, number: int = -1, own: int = 0) -> list[int]:
+        """Return how many points of each product were traded before product `number` trades at an instant, its own too.
 
         By the clock, `number` -1, none of that instant was.
         """
-        return [self._count(place, at, number) for place in range(len(self._tracks))]
+        places = range(len(self._tracks))
+        return [own if place == number else self._count(place, at, number) for place in places]
 
-    def _count(self, place: int, at: int, number: int) -> int:
-        return self._tracks[place].points_until(at, inclusive=place < number)
+    def _count(self, place: int, at: int, turn: int) -> int:
+        return self._tracks[place].points_until(at, inclusive=place < turn)
+
+    def _held_counts(self, at: int, turn: int, number: int, own: int) -> dict[int, int]:
+        """Return them of the products that are held, when it is one's `turn`; of product `number` it is `own`."""
+        return {
+            one.number: own if one.number == number else self._count(one.number, at, turn) for one in self.held
+        }
 
     def look_at(self, number: int, point: int) -> None:
         """Look for the daily loss up to a point of a product, that included, with what is held before it enters."""
@@ -123,9 +130,7 @@ class Account:
 
     def counts_at(self, number: int, point: int) -> list[int]:
         """Return how many points of each product were traded when a point of one has been seen."""
-        until = self._counts(self._tracks[number].time(point), number)
-        until[number] = point + 1
-        return until
+        return self._counts(self._tracks[number].time(point), number, point + 1)
 
     def _look_back(self, until: Sequence[int]) -> None:
         self.watch.stretch(self.held, self.state.cash, until)
@@ -165,8 +170,7 @@ class Account:
         if not self.held:
             return self.state.cash
         at = self._tracks[number].time(point)
-        until = {one.number: self._count(one.number, at, number) for one in self.held}
-        return self.worth(until | {number: point + 1})
+        return self.worth(self._held_counts(at, number, number, point + 1))
 
     # ── by the clock ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -305,9 +309,7 @@ class Account:
         at, number = holding.due[0], holding.number
         self._settle(at)
         if self.watch.on:
-            until = self._counts(at, number)
-            until[number] = found.point + found.seen
-            self._look_back(until)
+            self._look_back(self._counts(at, number, found.point + found.seen))
         self._close(holding, at, found)
 
     def _close(self, holding: Holding, at: int, found: Exit, *, by_clock: bool = False) -> None:
@@ -345,9 +347,8 @@ class Account:
             raise InternalError(f"the margin reserved would become {self.state.reserved} USD: report this")
         if self.watch.on and not self.watch.hit:
             # The risk monitor hears of a fill before it sees the trade that the broker filled it at.
-            until = self._counts(at, -1 if by_clock else number)
-            until[number] = found.point + found.seen
-            self.watch.look(self.worth(until))
+            turn = -1 if by_clock else number
+            self.watch.look(self.worth(self._held_counts(at, turn, number, found.point + found.seen)))
 
     def finish(self, at: datetime) -> None:
         """Let everything happen until the end, timers at that instant included."""

@@ -8,7 +8,6 @@ account one after the other, with the rules of `atlas.risk` and `atlas.money`; e
 equals that of `atlas replay --data` field by field.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -127,6 +126,6 @@ def _searched(number: int, track: Track, rules: Rules, start: datetime, counts: 
             key = TIMEFRAMES[kind // len(FAMILIES)], FAMILIES[kind % len(FAMILIES)]
             counts.triggers[key] += often
             if gate:
-                counts.gates.setdefault(key, Counter())[GATES[gate - 1]] += often
+                counts.gates[key][GATES[gate - 1]] += often
     passed = np.flatnonzero(failed == PASSED)
     return candidates(number, track, triggers.cut(passed), frames, found.setups, rules)

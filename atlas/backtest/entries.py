@@ -3,7 +3,6 @@
 All of one trade are judged before the first is filled, and each approved one counts as pending for those after it.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
 
@@ -70,7 +69,7 @@ class Entrance:
     def _answer(self, one: Candidate, answer: Approved | str) -> None:
         key = one.timeframe, one.family
         if isinstance(answer, str):
-            self._counts.gates.setdefault(key, Counter())[answer] += 1
+            self._counts.gates[key][answer] += 1
         else:
             self._counts.trades[key] += 1
             self._account.enter(one, answer)

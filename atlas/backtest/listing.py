@@ -35,9 +35,9 @@ def listed(holdings: Sequence[Holding], rules: Rules) -> list[Listed]:
 def _listed(
     holding: Holding, times: tuple[datetime, datetime, datetime], seen: tuple[int, int], rules: Rules
 ) -> Listed:
-    """Return one. `times` are those of setup bar, entry and exit; `seen` its lowest and highest price, its exit's aside.
+    """Return one. `times` are those of setup bar, entry and exit, the last for nothing while it is open.
 
-    An open one has no exit, whatever is told; prices are in units.
+    `seen` are the lowest and the highest price from its trigger on, in units, that of its exit aside.
     """
     candidate, terms, left, entry = holding.candidate, holding.terms, holding.left, holding.price
     product, side, contracts = candidate.track.product, candidate.side, terms.contracts

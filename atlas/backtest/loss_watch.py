@@ -6,11 +6,12 @@ that it cannot have been so low; only where they do not is each moment looked at
 
 from collections.abc import Sequence
 from decimal import Decimal
+from math import inf
 from typing import Final
 
 import numpy as np
 
-from atlas.backtest.holding import Holding
+from atlas.backtest.holding import ZERO, Holding
 from atlas.backtest.track import Track
 from atlas.money.account import daily_loss_hit
 from atlas.rules import SizingRules
@@ -25,17 +26,20 @@ class LossWatch:
     def __init__(self, tracks: Sequence[Track], rules: SizingRules, *, on: bool) -> None:
         self._tracks, self._rules = tracks, rules
         self._seen = [0] * len(tracks)
-        self.on, self.base, self.hit = on, Decimal(0), False
+        self.on, self.base, self.hit = on, ZERO, False
+        self._limit = 0.0
+        """Above this equity in USD the limit is clearly not reached."""
         self._paid: list[tuple[int, Decimal]] = []
 
     def begin_day(self, equity: Decimal) -> None:
         """A day begins: the limit counts anew from its equity."""
         self.base, self.hit = equity, False
+        self._limit = float(equity) * (1 - float(self._rules.daily_loss)) + _HAIR if equity > 0 else inf
 
     def look(self, equity: Decimal) -> None:
         """Take the equity of one moment."""
         if self.on and not self.hit:
-            self.hit = daily_loss_hit(self.base, equity, self._rules)
+            self.hit = self._is_hit(equity)
 
     def paid(self, at: int, amount: Decimal) -> None:
         """Note funding paid at an hour, since the last stretch."""
@@ -51,13 +55,12 @@ class LossWatch:
         paid, self._paid = self._paid, []
         if not self.on or self.hit or not holdings:
             return
-        limit = float(self.base) * (1 - float(self._rules.daily_loss)) + _HAIR
-        before = cash + sum((amount for _, amount in paid), Decimal(0))
-        least = float(before) - sum(max(float(amount), 0.0) for _, amount in paid)
+        before = sum((amount for _, amount in paid), cash)
+        least = float(before) - sum([max(float(amount), 0.0) for _, amount in paid])
         for holding in holdings:
             least += self._worst(holding, seen[holding.number], until[holding.number])
-        if least <= limit:
-            self._each(holdings, before, paid, seen, until, limit)
+        if least <= self._limit:
+            self._each(holdings, before, paid, seen, until)
 
     def _worst(self, holding: Holding, begin: int, end: int) -> float:
         """Return a profit that the position cannot have been below between two points, USD."""
@@ -69,7 +72,7 @@ class LossWatch:
 
     def _each(
         self, holdings: Sequence[Holding], cash: Decimal, paid: Sequence[tuple[int, Decimal]], seen: Sequence[int],
-        until: Sequence[int], limit: float,
+        until: Sequence[int],
     ) -> None:  # fmt: skip
         """Look at each moment: trades of what is held, and fundings, in the order of time."""
         numbers = sorted({holding.number for holding in holdings})
@@ -93,15 +96,18 @@ class LossWatch:
                 cash -= paid[value][1]
             else:
                 marks[number] = value
-            if self._below(holdings, cash, marks, limit):
+            if self._below(holdings, cash, marks):
                 self.hit = True
                 return
 
     def _mark(self, number: int, seen: int) -> int:
         return self._tracks[number].priced(max(seen - 1, 0))
 
-    def _below(self, holdings: Sequence[Holding], cash: Decimal, marks: dict[int, int], limit: float) -> bool:
+    def _below(self, holdings: Sequence[Holding], cash: Decimal, marks: dict[int, int]) -> bool:
         equity = cash
         for holding in holdings:
             equity += holding.unrealised(holding.track.price(marks[holding.number]))
-        return float(equity) <= limit and daily_loss_hit(self.base, equity, self._rules)
+        return self._is_hit(equity)
+
+    def _is_hit(self, equity: Decimal) -> bool:
+        return float(equity) <= self._limit and daily_loss_hit(self.base, equity, self._rules)

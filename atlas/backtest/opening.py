@@ -3,7 +3,6 @@
 A daemon that starts then reads those bars from the history, and so does a replay.
 """
 
-from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -48,7 +47,7 @@ def before_the_start(
                 product = track.product
                 closed = closed_reason(product, start) or last_day_reason(product, start)
                 counts.triggers[key] += 1
-                counts.gates.setdefault(key, Counter())["session_closed" if closed else "missed"] += 1
+                counts.gates[key]["session_closed" if closed else "missed"] += 1
 
 
 def _became(

@@ -1,6 +1,6 @@
 """What came of a stretch of market, one form of it for replay, backtest, report and sweep."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -96,7 +96,7 @@ class Counts(msgspec.Struct):
 
     triggers: Counter[Key] = msgspec.field(default_factory=Counter)
     trades: Counter[Key] = msgspec.field(default_factory=Counter)
-    gates: dict[Key, Counter[str]] = {}
+    gates: defaultdict[Key, Counter[str]] = msgspec.field(default_factory=lambda: defaultdict(Counter))
     invalidated: Counter[Key] = msgspec.field(default_factory=Counter)
 
 

@@ -124,7 +124,7 @@ class Track(msgspec.Struct, frozen=True):
     def priced(self, point: int) -> int:
         """Return the price of a point, in units."""
         row, place = divmod(point, self.points)
-        return self.path(row)[place]
+        return self.path(row)[place] if place < self.points - 1 else int(self.close[row])
 
     def points_until(self, at: int, *, inclusive: bool) -> int:
         """Return how many points were traded before an instant, or at it too: the next one's number."""
