@@ -12,13 +12,11 @@ class Drawdown:
     When it started need not be known until `days` is asked for.
     """
 
-    __slots__ = ("_fall", "_longest", "_peak", "_peak_at", "_under_start", "deepest", "share")
+    __slots__ = ("_deepest", "_fall", "_longest", "_peak", "_peak_at", "_share", "_under_start")
 
     def __init__(self, start: Decimal) -> None:
-        self.deepest = ZERO
-        """The deepest below a peak, USD."""
-        self.share = ZERO
-        """The deepest as a share of its peak."""
+        self._deepest = self._share = ZERO
+        """Those below the peaks before the one in force."""
         self._peak = start
         self._peak_at: datetime | None = None
         self._fall = ZERO
@@ -26,19 +24,28 @@ class Drawdown:
         self._longest = timedelta()
         self._under_start: datetime | None = None
 
+    @property
+    def deepest(self) -> Decimal:
+        """The deepest below a peak, USD."""
+        return max(self._deepest, self._fall)
+
+    @property
+    def share(self) -> Decimal:
+        """The deepest as a share of its peak."""
+        return max(self._share, self._fall / self._peak) if self._peak > 0 else self._share
+
     def add(self, at: datetime, value: Decimal) -> None:
         """Take the next point; never one before the last."""
         fall = self._peak - value
         if fall > self._fall:
             self._fall = fall
-            self.deepest = max(self.deepest, fall)
-            if self._peak > 0:
-                self.share = max(self.share, fall / self._peak)
         if self._fall and self._peak_at is None:
             self._under_start = at
         elif self._fall and self._peak_at is not None:
             self._longest = max(self._longest, at - self._peak_at)
         if fall <= 0:
+            if self._fall:
+                self._deepest, self._share = self.deepest, self.share
             self._peak, self._peak_at, self._fall = value, at, ZERO
 
     def days(self, start: datetime) -> Decimal:

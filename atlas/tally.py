@@ -9,7 +9,6 @@ from atlas.drawdown import Drawdown
 from atlas.money.closed import Closed
 
 ZERO = Decimal(0)
-_SECOND = timedelta(seconds=1)
 
 
 class Tally:
@@ -51,18 +50,18 @@ class Tally:
         self.net = sum(nets, self.net)
         self._divide(nets)
         self._run_on(nets)
-        self.gross = sum((trade.gross for trade in trades), self.gross)
-        self.fees = sum((trade.fees for trade in trades), self.fees)
-        self.funding = sum((trade.funding for trade in trades), self.funding)
-        self.slippage = sum((trade.slippage for trade in trades), self.slippage)
-        self.best_profit = sum((trade.best_profit for trade in trades), self.best_profit)
+        self.gross = sum([trade.gross for trade in trades], self.gross)
+        self.fees = sum([trade.fees for trade in trades], self.fees)
+        self.funding = sum([trade.funding for trade in trades], self.funding)
+        self.slippage = sum([trade.slippage for trade in trades], self.slippage)
+        self.best_profit = sum([trade.best_profit for trade in trades], self.best_profit)
         # A trade filled at its own stop has no R.
         self.rs += (rs := [trade.r for trade in trades if trade.r is not None])
         self.r = sum(rs, self.r)
-        self.mae_r = sum((trade.mae_r for trade in trades if trade.mae_r is not None), self.mae_r)
-        self.mfe_r = sum((trade.mfe_r for trade in trades if trade.mfe_r is not None), self.mfe_r)
-        self.durations = sorted([*self.durations, *((t.exit_time - t.entry_time) // _SECOND for t in trades)])
-        entry = min(trade.entry_time for trade in trades)
+        self.mae_r = sum([trade.mae_r for trade in trades if trade.mae_r is not None], self.mae_r)
+        self.mfe_r = sum([trade.mfe_r for trade in trades if trade.mfe_r is not None], self.mfe_r)
+        self.durations = sorted([*self.durations, *[_seconds(trade.exit_time - trade.entry_time) for trade in trades]])
+        entry = min([trade.entry_time for trade in trades])
         self.first_entry = entry if self.first_entry is None else min(self.first_entry, entry)
         for trade in trades:
             self.equity += trade.net
@@ -80,7 +79,12 @@ class Tally:
             self.largest_loss = min(losses) if self.largest_loss is None else min(self.largest_loss, *losses)
 
     def _run_on(self, nets: Sequence[Decimal]) -> None:
-        for sign, run in groupby((net > 0) - (net < 0) for net in nets):
+        for sign, run in groupby([(net > 0) - (net < 0) for net in nets]):
             before = self._length if sign == self._sign else 0
-            self._sign, self._length = sign, before + sum(1 for _ in run)
+            self._sign, self._length = sign, before + len(list(run))
             self.streaks[sign] = max(self.streaks[sign], self._length)
+
+
+def _seconds(time: timedelta) -> int:
+    """Return the whole seconds of a time; by parts, for a division takes ten times as long."""
+    return time.days * 86_400 + time.seconds

@@ -99,4 +99,7 @@ def _column(values: tuple[Any, ...]) -> Iterable[Any]:
     kinds = {*map(type, values)}
     if kinds <= _AS_IT_IS:
         return values
-    return map(_written if kinds == {Decimal} else _plain, values)
+    if kinds == {Decimal}:
+        texts = list(map(str, values))
+        return map(_written, values) if "E" in "".join(texts) else texts
+    return map(_plain, values)
