@@ -50,13 +50,18 @@ def damaged(segment: Path, what: str) -> DataError:
 
 
 class SegmentWriter:
-    """A segment being written. What was not synced may be lost with the machine, and is taken back by `abandon`."""
+    """A segment being written. What was not synced may be lost with the machine, and is taken back by `abandon`.
+
+    Records are compressed and written together, by `sync`: compressor and file each let go of the interpreter and take
+    it from the core again, which is to happen once for all records and not for each.
+    """
 
     def __init__(self, path: Path) -> None:
         """Create the file. Raises FileExistsError: no segment is ever written twice."""
         self.path = path
         self._file = path.open("xb", buffering=0)
         self._stream = zstandard.ZstdCompressor(level=3).compressobj()
+        self._held: list[bytes] = []
         self._safe = 0
         try:
             _sync_directory(path.parent)
@@ -65,19 +70,18 @@ class SegmentWriter:
             raise
 
     def append(self, body: bytes) -> None:
-        """Add a record."""
-        self._write(self._stream.compress(_HEAD.pack(len(body), zlib.crc32(body)) + body))
+        """Add a record, to be written by `sync`."""
+        self._held.append(_HEAD.pack(len(body), zlib.crc32(body)))
+        self._held.append(body)
 
     def sync(self) -> None:
         """Return once all records are on disk, and readable though the stream is not ended."""
-        self._write(self._stream.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK))
-        os.fsync(self._file.fileno())
+        self._flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
         self._safe = self._file.tell()
 
     def close(self) -> None:
         """End the stream."""
-        self._write(self._stream.flush(zstandard.COMPRESSOBJ_FLUSH_FINISH))
-        os.fsync(self._file.fileno())
+        self._flush(zstandard.COMPRESSOBJ_FLUSH_FINISH)
         self._file.close()
 
     def abandon(self) -> None:
@@ -88,10 +92,12 @@ class SegmentWriter:
             else:
                 self.path.unlink()
 
-    def _write(self, piece: bytes) -> None:
-        view = memoryview(piece)
+    def _flush(self, mode: int) -> None:
+        held, self._held = b"".join(self._held), []
+        view = memoryview(self._stream.compress(held) + self._stream.flush(mode))
         while view:
             view = view[self._file.write(view) :]
+        os.fsync(self._file.fileno())
 
 
 def read_segment(segment: Path) -> Iterator[bytes]:

@@ -7,9 +7,11 @@ import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import zstandard
 
 from actors.runtime import Codec, Recorder
 from actors.runtime.recording import Checkpoint, Record, RecordedInput, last_number, read
@@ -94,6 +96,16 @@ def test_sync_waits_for_the_disk_and_only_if_there_is_something_new(
     recorder.sync(2)
     recorder.sync()
     assert len(synced) == before
+
+
+def test_all_records_of_a_sync_are_compressed_at_once(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    compressed: list[bytes] = []
+    stream = SimpleNamespace(compress=lambda piece: compressed.append(piece) or b"", flush=lambda mode: b"")
+    monkeypatch.setattr(zstandard, "ZstdCompressor", lambda level: SimpleNamespace(compressobj=lambda: stream))
+    for number in range(1, 200):
+        recorder.record(number, None, "a")
+    recorder.sync()
+    assert len(compressed) == 1
 
 
 def test_a_segment_an_hour_named_by_hour_and_first_number(recorder: Recorder, clock: Clock, tmp_path: Path) -> None:
