@@ -45,7 +45,7 @@ class CoreActor(pykka.Actor):
     def handle(self, now: datetime, message: Any, reply_to: pykka.Future[Any] | None) -> None:
         """Take one turn. What was sent before a stop and comes after it is a dead letter."""
         answer: Any = None
-        if isinstance(message, _ActorStop):
+        if type(message) is _ActorStop:
             self.end()
         elif self._stopped:
             answer = Refused(f"{self.name} has stopped")

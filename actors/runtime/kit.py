@@ -114,6 +114,12 @@ class _SeenCore(VirtualCore):
         super().__init__(*arguments, **options)
         self._kit = seen_by
 
+    def deliver(self, to: str, message: Any) -> None:
+        """Note it here: it is not sent."""
+        if to in self._actors:
+            self._kit.note(self.name, to, message)
+        super().deliver(to, message)
+
     def send(self, sender: str, to: str, message: Any) -> None:
         """Note it here: between actors of the core it does not go by the post."""
         self._kit.note(sender, to, message)

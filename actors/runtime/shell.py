@@ -69,6 +69,7 @@ class Shell(Generic[S]):
         self.name = role.name
         self.gone: str | None = None
         self._role = role
+        self._kept = role.kept
         self._carrier = carrier
         self._post = post
         self._receiver = receiver
@@ -122,10 +123,11 @@ class Shell(Generic[S]):
 
     def _attempt(self, now: datetime, message: Any) -> list[Effect]:
         behaviour = self._behaviour
-        effects = self._checked(self._receiver(self.name, behaviour, now, message))
-        if self._role.kept:
+        effects = self._receiver(self.name, behaviour, now, message)
+        checked = self._checked(effects) if effects != () else []  # Most trades cause nothing.
+        if self._kept:
             self._keepsake.note(now, message, behaviour.state)
-        return effects
+        return checked
 
     def _checked(self, effects: Iterable[Effect]) -> list[Effect]:
         """Draw all effects and refuse what this dispatcher cannot carry, before any is carried out."""
