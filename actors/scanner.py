@@ -143,46 +143,51 @@ class Scanner(Behaviour[ScannerState]):
 
     # ── trades ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _traded(self, now: datetime, tick: Tick, source: str) -> Iterator[Effect]:
+    def _traded(self, now: datetime, tick: Tick, source: str) -> Iterable[Effect]:
+        """Take a trade. This runs for every one of them: what it causes, mostly nothing, is collected in a list."""
         state, at, price = self.state, tick.time, tick.price
         if state.late_before is not None and at < state.late_before:
-            yield Send("entry_monitor", LateTrade(self.symbol, tick))
-            if source == "feed":
-                yield Send("journal", LateTrade(self.symbol, tick))
-            return
+            return self._late(tick, source)
         if state.hole_ending and source == "feed":
             state.hole_ending, state.hole_until = False, max(state.hole_until or at, at)
         # What was replayed on subscription and printed before the history was taken, the history has counted.
         counted = source != "feed" and state.as_of is not None and at <= state.as_of
         size = Decimal(0) if counted else tick.size
-        moved = price != state.last
-        opened, closed = False, list[str]()
+        moved, passed = price != state.last, self._passed
+        effects, opened, closed = list[Effect](), False, list[str]()
         for timeframe, frame in state.frames.items():
             forming = frame.forming
             if forming is not None and at < forming.close_time:
                 forming.add(price, size)
-                if moved and frame.path is not None:
-                    if timeframe in self._passed:
-                        self._passed[timeframe].append(price)
+                if moved and (path := frame.path) is not None:
+                    if passed and timeframe in passed:
+                        passed[timeframe].append(price)
                     else:
-                        frame.path.trade(price)
+                        path.trade(price)
                 continue
             if forming is not None:
-                yield from self._close(timeframe, frame)
+                effects.extend(self._close(timeframe, frame))
                 closed.append(timeframe)
             frame.forming = self._open(timeframe, frame, tick, size)
             opened = True
             if not self._is_ended(frame.forming):
-                yield self._timer(frame.forming, now)
+                effects.append(self._timer(frame.forming, now))
         state.last, state.last_at = price, at
         for timeframe in closed:
-            yield from self._replace(timeframe, now)
+            effects.extend(self._replace(timeframe, now))
         full = state.full
         if full is not None and state.verified and (moved or opened):
             if opened:
                 full.opened(self._views(FULL_FRAMES, now))
             if full.side_at(price) != full.side:
-                yield from look(full, self.symbol, at, price, self._hold)
+                effects.extend(look(full, self.symbol, at, price, self._hold))
+        return effects
+
+    def _late(self, tick: Tick, source: str) -> Iterator[Effect]:
+        """A trade older than a closed bar: for the entry monitor, which leaves it out, and for the record."""
+        yield Send("entry_monitor", LateTrade(self.symbol, tick))
+        if source == "feed":
+            yield Send("journal", LateTrade(self.symbol, tick))
 
     def _stretched(self, message: Stretch) -> None:
         """Take many trades at once, of which none ends a bar."""

@@ -3,7 +3,7 @@
 What it adds is no event and decides nothing: a replay goes without it and gives the same events.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from actors.messages import ExchangeCandles, Forming, FrameNow, History, Message, PeriodEnded, Snapshot, Traded
@@ -24,12 +24,13 @@ class ShownScanner(Scanner):
     _told_at: datetime | None = None
     _told_period: datetime | None = None
 
-    def receive(self, now: datetime, message: Message | Turn | Stretch) -> Iterator[Effect]:
+    def receive(self, now: datetime, message: Message | Turn | Stretch) -> Iterable[Effect]:
         """Do what the scanner does, then tell how the periods stand if that is due."""
-        yield from super().receive(now, message)
+        effects = list(super().receive(now, message))
         if self._is_due(now, message):
             self._told_at, self._told_period = now, self.state.late_before
-            yield Send("journal", self._forming(now))
+            effects.append(Send("journal", self._forming(now)))
+        return effects
 
     def _is_due(self, now: datetime, message: Message | Turn | Stretch) -> bool:
         if isinstance(message, Traded):
