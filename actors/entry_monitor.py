@@ -31,6 +31,7 @@ from atlas.strat.context import Context
 from atlas.strat.naming import resolved
 from atlas.strat.setup import ContinuityReading, Setup, Side, opposite
 
+_FAR = Decimal("Infinity")
 _LENGTH = {timeframe: place for place, timeframe in enumerate(TIMEFRAMES)}
 
 
@@ -70,6 +71,8 @@ class EntryMonitor(Behaviour[EntryState]):
     def __init__(self, rules: str, version: str, state: EntryState | None = None, *, touch: bool = False) -> None:
         self.state = state or EntryState()
         self._rules, self._version, self._touch = rules, version, touch
+        # No part of the state, which tells it: found when it is asked for, dropped when the product's setups change.
+        self._between: dict[str, tuple[Decimal, Decimal]] = {}
 
     def receive(self, now: datetime, message: Message) -> Iterable[Effect]:
         """Handle Traded, LateTrade, SetupsReplaced, ContinuityMeasured and DataVerified."""
@@ -90,24 +93,31 @@ class EntryMonitor(Behaviour[EntryState]):
             case _:
                 raise TypeError(f"the entry monitor does not know {type(message).__name__}")
 
-    def _traded(self, message: Traded) -> Iterator[Effect]:
-        yield from self._unanswered()
-        late, self.state.late = self.state.late, None
-        frames = self.state.waiting.get(message.symbol)
-        if not frames or late == (message.symbol, message.tick.trade_id):
-            return
-        tick, price, broken = message.tick, message.tick.price, False
+    def _traded(self, message: Traded) -> Iterable[Effect]:
+        state, symbol, tick = self.state, message.symbol, message.tick
+        unanswered = self._unanswered() if state.measuring else []
+        late, state.late = state.late, None
+        frames = state.waiting.get(symbol)
+        if not frames or late == (symbol, tick.trade_id):
+            return unanswered
+        between = self._between.get(symbol) or self._look(symbol, frames)
+        if between[0] < tick.price < between[1]:
+            return unanswered
+        return [*unanswered, *self._broken(frames, tick, missed=message.source != "feed")]
+
+    def _look(self, symbol: str, frames: dict[str, list[Waiting]]) -> tuple[Decimal, Decimal]:
+        """Return the levels next below and next above: a trade between them breaks none of a product's setups."""
+        below, above = [-_FAR], [_FAR]
         for waiting in frames.values():
             for one in waiting:
                 setup = one.setup
-                if (
-                    (price >= setup.trigger or price < setup.opposite_level)
-                    if setup.side == "long"
-                    else (price <= setup.trigger or price > setup.opposite_level)
-                ):  # At the trigger `_broken` looks closer.
-                    broken = True
-        if broken:
-            yield from self._broken(frames, tick, missed=message.source != "feed")
+                upper, lower = setup.trigger, setup.opposite_level
+                if setup.side == "short":
+                    upper, lower = lower, upper
+                above.append(upper)
+                below.append(lower)
+        self._between[symbol] = max(below), min(above)
+        return self._between[symbol]
 
     def _broken(self, frames: dict[str, list[Waiting]], tick: Tick, *, missed: bool) -> Iterator[Effect]:
         """A trade is beyond a level: trigger and kill what it breaks, longest timeframe first, then by id."""
@@ -153,6 +163,7 @@ class EntryMonitor(Behaviour[EntryState]):
         self.state.used[one.setup.id] = one.setup.valid_until
         frame = self.state.waiting[one.setup.symbol][one.setup.timeframe]
         frame[:] = [other for other in frame if other.setup.id != one.setup.id]
+        self._between.pop(one.setup.symbol, None)
 
     def _replaced(self, now: datetime, message: SetupsReplaced) -> Iterator[Effect]:
         """Take the setups of one product and timeframe in place of all earlier ones of it."""
@@ -163,6 +174,7 @@ class EntryMonitor(Behaviour[EntryState]):
             if setup.id not in self.state.used and setup.id not in self.state.measuring
         ]
         self.state.waiting.setdefault(message.symbol, {})[message.timeframe] = fresh
+        self._between.pop(message.symbol, None)
         if message.unseen is not None:
             yield from self._unseen(list(fresh), message.unseen, now)
 
@@ -201,10 +213,10 @@ class EntryMonitor(Behaviour[EntryState]):
         yield _event(triggered)
         yield Send("risk_monitor", triggered)
 
-    def _unanswered(self) -> Iterator[Effect]:
+    def _unanswered(self) -> list[Effect]:
         """Give up on readings a scanner did not answer: the trigger still ends, rejected for its continuity."""
-        for setup_id in list(self.state.measuring):
-            yield from self._measured(ContinuityMeasured(setup_id, None))
+        unanswered = list(self.state.measuring)
+        return [effect for id_ in unanswered for effect in self._measured(ContinuityMeasured(id_, None))]
 
 
 def _beyond(price: Decimal, level: Decimal, side: Side) -> bool:
