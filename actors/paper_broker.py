@@ -78,6 +78,8 @@ class PaperBroker(Behaviour[BrokerState]):
         self._rules, self._rates = rules, rates or {}
         self._latency = timedelta(milliseconds=rules.fills.latency_ms)
         self.state = state or BrokerState()
+        # No part of the state, which tells it: the products with holdings or orders. A trade adds none to them.
+        self._open: set[str] | None = None
 
     def start(self, now: datetime) -> Iterator[Effect]:
         """Go on after a restart: an entry still under way expires, funding waits for the candles of the time between.
@@ -96,9 +98,10 @@ class PaperBroker(Behaviour[BrokerState]):
 
     def receive(self, now: datetime, message: Message | Stretch) -> Iterable[Effect]:
         """Handle trades, books and candles, orders, own timers, products and the state of the feed."""
+        if isinstance(message, Traded):
+            return self._traded(message)
+        self._open = None
         match message:
-            case Traded():
-                return self._traded(message)
             case Stretch(symbol=symbol, tick=tick):
                 self.state.last[symbol] = tick
                 return ()
@@ -145,7 +148,19 @@ class PaperBroker(Behaviour[BrokerState]):
 
     # ── trades and books ────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _traded(self, message: Traded) -> Iterator[Effect]:
+    def _traded(self, message: Traded) -> Iterable[Effect]:
+        state, symbol = self.state, message.symbol
+        if self._open is None:
+            self._open = {holding.symbol for holding in state.holdings.values()}
+            self._open.update(order.symbol for order in state.orders.values())
+        special = message.source != "feed" or state.told or state.unsettled is not None or symbol in state.holes
+        if special or symbol in self._open:
+            return self._concerned(message)
+        state.last[symbol], state.rest = message.tick, False
+        return ()
+
+    def _concerned(self, message: Traded) -> Iterator[Effect]:
+        """Take a trade of a product in which something is open, or one that is not simply the feed's next."""
         state, symbol, tick, live, source = self.state, message.symbol, message.tick, message.live, message.source
         touch = self._rules.fills.touch
         before = state.last.get(symbol)

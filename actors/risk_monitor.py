@@ -80,6 +80,8 @@ class RiskMonitor(Behaviour[RiskState]):
         self._records = records
         self._rules, self._executed, self._tells = rules, executed_products(rules), tells_extremes
         self.state = state or RiskState()
+        # No part of the state, which tells it: the products held. A trade adds none to them.
+        self._held: set[str] | None = None
 
     def start(self, now: datetime) -> Iterator[Effect]:
         """Go on with the trading day of before; a new account begins its first day with its first deposit."""
@@ -99,9 +101,10 @@ class RiskMonitor(Behaviour[RiskState]):
 
     def receive(self, now: datetime, message: Message | Stretch) -> Iterable[Effect]:
         """Handle trades, triggers, what the broker tells, and commands."""
+        if isinstance(message, Traded):
+            return self._traded(now, message)
+        self._held = None
         match message:
-            case Traded():
-                return self._traded(now, message)
             case Stretch():
                 return self._stretched(message)
             case MarketTime():
@@ -167,7 +170,20 @@ class RiskMonitor(Behaviour[RiskState]):
 
     # ── positions ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _traded(self, now: datetime, message: Traded) -> Iterator[Effect]:
+    def _traded(self, now: datetime, message: Traded) -> Iterable[Effect]:
+        state, tick, symbol = self.state, message.tick, message.symbol
+        if self._held is None:
+            self._held = {managed.position.symbol for managed in state.positions.values()}
+        special = message.source != "feed" or state.told or state.unsettled is not None or state.entering
+        if special or symbol in self._held:
+            return self._concerned(now, message)
+        state.last[symbol], state.last_at[symbol] = tick.price, tick.time
+        if symbol in self._rules.signal_products:
+            state.ticks[symbol] = tick
+        return ()
+
+    def _concerned(self, now: datetime, message: Traded) -> Iterator[Effect]:
+        """Take a trade of a product held, or one that is not simply the next that the feed has brought."""
         state, tick = self.state, message.tick
         symbol, source = message.symbol, message.source
         if state.told or source == "rest":
