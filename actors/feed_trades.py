@@ -8,14 +8,17 @@ and has to be seen first.
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
+from itertools import islice
 
 import msgspec
 
-from atlas.exchange.wire import ExchangeTrade, MarketTrades
+from atlas.exchange.wire import AGGRESSOR, MarketTrades
 from atlas.market.bar import Tick
 
 REMEMBERED = 1000
-"""Trade ids kept of each product; the exchange replays fewer."""
+"""Trade ids kept of each product at least; the exchange replays fewer."""
+SLACK = 100
+"""How many more may be kept before the oldest are dropped."""
 
 PROVEN = 1000
 """Ids without a jump after which those of a product count as dense."""
@@ -48,18 +51,19 @@ def printed(
     for event in frame.events:
         snapshot = event.kind == "snapshot"
         by_product: dict[str, list[Tick]] = {}
+        known: dict[str, tuple[list[Tick], Quotes] | None] = {}
         for trade in event.trades:
-            product_id = product_of(trade.product_id)
-            if product_id is not None:
-                by_product.setdefault(product_id, []).append(
-                    _tick(trade, (None, None) if snapshot else quotes(product_id))
-                )
+            if trade.product_id not in known:
+                product_id = product_of(trade.product_id)
+                known[trade.product_id] = None if product_id is None else (
+                    by_product.setdefault(product_id, []), (None, None) if snapshot else quotes(product_id)
+                )  # fmt: skip
+            if (found := known[trade.product_id]) is not None:
+                ticks, (bid, ask) = found
+                aggressor = AGGRESSOR.get(trade.side)
+                ticks.append(Tick(trade.trade_id, trade.time, trade.price, trade.size, bid, ask, aggressor))
         for product_id, ticks in by_product.items():
             yield Printed(product_id, frame.at or ticks[0].time, snapshot, tuple(ticks))
-
-
-def _tick(trade: ExchangeTrade, quotes: Quotes) -> Tick:
-    return Tick(trade.trade_id, trade.time, trade.price, trade.size, *quotes, trade.aggressor)
 
 
 class TradeMemory(msgspec.Struct):
@@ -153,10 +157,13 @@ def _count(memory: TradeMemory, trade_id: int) -> str | None:
 
 def _remember(memory: TradeMemory, tick: Tick) -> None:
     memory.joined = True
-    memory.highest = tick.trade_id if memory.highest is None else max(memory.highest, tick.trade_id)
-    memory.newest = tick.time if memory.newest is None else max(memory.newest, tick.time)
+    if memory.highest is None or tick.trade_id > memory.highest:
+        memory.highest = tick.trade_id
+    if memory.newest is None or tick.time > memory.newest:
+        memory.newest = tick.time
     memory.recent[tick.trade_id] = None
-    while len(memory.recent) > REMEMBERED:
-        oldest = next(iter(memory.recent))
-        del memory.recent[oldest]
-        memory.forgotten = max(memory.forgotten, oldest)
+    if len(memory.recent) > REMEMBERED + SLACK:  # Many at once: to find a dict's first key again and again is slow.
+        forgotten = list(islice(memory.recent, SLACK))
+        for oldest in forgotten:
+            del memory.recent[oldest]
+        memory.forgotten = max(memory.forgotten, *forgotten)

@@ -7,7 +7,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.feed_trades import JUMPS, PROVEN, REMEMBERED, TradeMemory, leave, take
+from actors.feed_trades import JUMPS, PROVEN, REMEMBERED, SLACK, TradeMemory, leave, take
 from atlas.market.bar import Tick
 
 START = datetime(2031, 3, 4, 12, 0, tzinfo=UTC)
@@ -39,9 +39,10 @@ def test_a_replayed_trade_is_not_new() -> None:
 
 def test_a_trade_older_than_all_that_is_remembered_is_not_new() -> None:
     memory = TradeMemory.of("BTC-USD")
-    for number in range(1, REMEMBERED + 10):
+    for number in range(1, REMEMBERED + SLACK + 2):
         take(memory, [tick(number)])
-    assert len(memory.recent) == REMEMBERED
+        assert min(number, REMEMBERED) <= len(memory.recent) <= REMEMBERED + SLACK
+    assert (next(iter(memory.recent)), memory.forgotten) == (SLACK + 1, SLACK)
     assert ids(memory, tick(3)) == []
 
 

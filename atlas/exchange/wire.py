@@ -44,7 +44,7 @@ class ExchangeTrade(msgspec.Struct, frozen=True):
     @property
     def aggressor(self) -> str | None:
         """The taker's side, buy or sell; None where the exchange does not say."""
-        return _AGGRESSOR.get(self.side)
+        return AGGRESSOR.get(self.side)
 
 
 class TradesEvent(msgspec.Struct, frozen=True):
@@ -125,7 +125,8 @@ class UnknownFrame(Frame, frozen=True):
     """A frame of a channel this version does not know: counted in the sequence, otherwise ignored."""
 
 
-_AGGRESSOR = {"BUY": "sell", "SELL": "buy"}
+AGGRESSOR = {"BUY": "sell", "SELL": "buy"}
+"""The maker's side → the taker's."""
 
 # ── the wire's own shapes ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -253,13 +254,13 @@ def _from_typed(wire: _Typed) -> Frame:
 def _trades(event: _WireTradesEvent) -> TradesEvent:
     return TradesEvent(
         event.type,
-        tuple(
+        tuple([
             ExchangeTrade(
                 t.product_id, whole(t.trade_id, "trade_id"), sane(t.price, "price"), sane(t.size, "size", zero=True),
                 parse_time(t.time), t.side,
             )
             for t in event.trades
-        ),
+        ]),
     )  # fmt: skip
 
 
