@@ -88,6 +88,8 @@ class Feed(Behaviour[FeedState]):
         self._booked, self._levels, self._books = tuple(dict.fromkeys(booked)), levels, Books(levels)
         self._symbols = by_canonical(self._product_ids)
         self._line, self._jitter, self._options = line, jitter, options
+        self._heartbeat_limit = timedelta(seconds=options.heartbeat_seconds)
+        self._steady = timedelta(seconds=options.steady_seconds)
         self.state = state or FeedState()
 
     # ── life ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -105,17 +107,21 @@ class Feed(Behaviour[FeedState]):
         """Let the socket go."""
         self._line.shut()
 
-    def receive(self, now: datetime, message: Any) -> Iterator[Effect]:
+    def receive(self, now: datetime, message: Any) -> Iterable[Effect]:
         """Handle what the reader brings, and own timers."""
+        if isinstance(message, FrameArrived):
+            # One of a connection already given up says nothing.
+            return self._arrived(now, message) if message.connection == self.state.connection.number else ()
+        return self._happened(now, message)
+
+    def _happened(self, now: datetime, message: Any) -> Iterator[Effect]:
         connection = self.state.connection
         match message:
-            case FrameArrived(connection=number) if number == connection.number:
-                yield from self._arrived(now, message)
             case Connected(connection=number, wall=wall) if number == connection.number:
                 connection.connected = connection.heartbeat = wall
             case Disconnected(connection=number, reason=reason) if number == connection.number:
                 yield from self._lose(now, reason)
-            case FrameArrived() | Connected() | Disconnected():
+            case Connected() | Disconnected():
                 return  # Of a connection already given up.
             case Reconnect(connection=number):
                 if number == connection.number:
@@ -151,13 +157,13 @@ class Feed(Behaviour[FeedState]):
     # ── frames ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _arrived(self, now: datetime, message: FrameArrived) -> Iterator[Effect]:
-        connection, options = self.state.connection, self._options
+        connection = self.state.connection
         try:
             frame = decode_frame(message.raw)
         except DataError as error:
             yield from self._malformed(now, message.raw, str(error))
             return
-        if connection.heartbeat is not None:
+        if connection.heartbeat is not None and message.waited:
             connection.heartbeat += timedelta(seconds=message.waited)
         fault = self._out_of_sequence(frame) or self._overdue(frame, message.wall)
         if fault is not None:
@@ -179,7 +185,7 @@ class Feed(Behaviour[FeedState]):
                 yield from self._lose(now, f"the exchange says: {text}")
                 return
         self._line.taken(message.connection, message.number)
-        if connection.up_since and message.wall - connection.up_since > timedelta(seconds=options.steady_seconds):
+        if connection.up_since and message.wall - connection.up_since > self._steady:
             self.state.failures = 0
 
     def _out_of_sequence(self, frame: Frame) -> str | None:
@@ -197,7 +203,7 @@ class Feed(Behaviour[FeedState]):
         connection, options = self.state.connection, self._options
         if isinstance(frame, Heartbeat):
             connection.heartbeat = wall
-        if connection.heartbeat and wall - connection.heartbeat > timedelta(seconds=options.heartbeat_seconds):
+        if connection.heartbeat and wall - connection.heartbeat > self._heartbeat_limit:
             return f"no heartbeat for {options.heartbeat_seconds:g} s"
         if connection.up_since is not None or connection.connected is None or isinstance(frame, Subscriptions):
             return None
@@ -252,7 +258,11 @@ class Feed(Behaviour[FeedState]):
                 yield from self._quote(now, ticker.product_id, best)
 
     def _best(self, product_id: str) -> Best:
-        return self.state.connection.best.setdefault(product_id, Best())
+        held = self.state.connection.best
+        best = held.get(product_id)
+        if best is None:
+            best = held[product_id] = Best()
+        return best
 
     def _quote(self, now: datetime, product_id: str, best: Best) -> Iterator[Effect]:
         """Tell the display, at most once a second of wall time; the next heartbeat brings what was held back."""
@@ -273,18 +283,20 @@ class Feed(Behaviour[FeedState]):
         best = self._best(product_id)
         return best.bid, best.ask
 
-    def _judged(self, now: datetime, wall: datetime, trades: Printed) -> Iterator[Effect]:
+    def _judged(self, now: datetime, wall: datetime, trades: Printed) -> Iterable[Effect]:
         """Hand trades over, or hold them back behind one stamped too far ahead."""
         if self._options.clock == "wall":
             quarantine, clock = self.state.connection.quarantine, self.state.clock
-            if quarantine.held or not all(plausible(clock, tick.time, wall) for tick in trades.ticks):
+            if quarantine.held or not plausible(clock, max(tick.time for tick in trades.ticks), wall):
                 quarantine.held.append(trades)
-                return
-        yield from self._hand_over(now, trades)
+                return ()
+        return self._hand_over(now, trades)
 
     def _hand_over(self, now: datetime, trades: Printed) -> Iterator[Effect]:
         state, product_id = self.state, trades.product_id
-        memory = state.memories.setdefault(product_id, TradeMemory.of(product_id))
+        memory = state.memories.get(product_id)
+        if memory is None:
+            memory = state.memories[product_id] = TradeMemory.of(product_id)
         new = take(memory, trades.ticks)
         if new.not_dense:
             yield from self._alert(now, f"ids of {product_id}", f"Trade ids of {product_id} skip: losses cannot be "

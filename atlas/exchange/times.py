@@ -26,7 +26,8 @@ def parse_time(text: str) -> datetime:
     try:
         if text[10:11] == "T" and text[-1:] == "Z":
             # The usual spelling, seven times faster than below. Since 3.11 this cuts what is beyond the microsecond.
-            return _plausible(datetime.fromisoformat(text))
+            time = datetime.fromisoformat(text)
+            return time if EARLIEST <= time.year <= LATEST else _plausible(time)
         match = _SPELLING.fullmatch(text)
         if match is None:
             raise ValueError("not of the form 2026-09-05T22:10:29.5Z")

@@ -5,7 +5,7 @@ from decimal import Decimal, InvalidOperation
 from atlas.errors import DataError
 
 # No market trades outside these magnitudes; a value beyond them is corrupt, and arithmetic on it could overflow.
-_SMALLEST, _LARGEST = -18, 15
+_SMALLEST, _TOO_LARGE = Decimal("1e-18"), Decimal("1e16")
 
 
 def sane(value: Decimal, field: str, *, zero: bool = False) -> Decimal:
@@ -14,11 +14,9 @@ def sane(value: Decimal, field: str, *, zero: bool = False) -> Decimal:
     Raises:
         DataError: it is not; names the field and the value.
     """
-    if zero and value.is_zero():
+    if value.is_finite() and (_SMALLEST <= value < _TOO_LARGE or (zero and not value)):
         return value
-    if not value.is_finite() or value <= 0 or not _SMALLEST <= value.adjusted() <= _LARGEST:
-        raise DataError(f"{field} is {str(value)[:40]}: a positive number was expected")
-    return value
+    raise DataError(f"{field} is {str(value)[:40]}: a positive number was expected")
 
 
 def number(text: str, field: str) -> Decimal:
