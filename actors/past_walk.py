@@ -9,7 +9,7 @@ walked if a level lies in what is left of it: what it has still to trade decides
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from math import ceil, floor
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -18,12 +18,20 @@ from atlas.market.path import POINTS, PathRules
 from atlas.market.stretch import Broken, Onward, Quiet, Reached, Stretch, Turn
 from atlas.market.tape import FEW, Tape
 
-Ask = Callable[[], Levels]
-"""The levels as they are now."""
 Others = Callable[[], Iterator[Any]]
 """What tells the books of all other products of what came before a trade that they act on."""
 ABOVE_ALL, BELOW_ALL = 2**62, -(2**62)
 """Where no level is, in units."""
+
+
+class Ask(Protocol):
+    """Asks the behaviours for a product's levels as they are now."""
+
+    def books(self) -> Levels:
+        """Return those of broker and risk monitor: of what is open or on its way."""
+
+    def setups(self) -> Levels:
+        """Return those of entry monitor and scanner."""
 
 
 class Walk:
@@ -41,7 +49,9 @@ class Walk:
         self._highs, self._lows = tape.extremes(turns)
         self._turned = 0  # The next of the turns.
         self._scanned = self._booked = 0
-        self._up, self._down, self._every, self._asked = ABOVE_ALL, BELOW_ALL, False, False
+        self._asked = self._asked_books = False
+        self._up, self._down, self._every = ABOVE_ALL, BELOW_ALL, False
+        self._books_up, self._books_down, self._books_every = ABOVE_ALL, BELOW_ALL, False
         self._found: tuple[int | None, int | None] | None = None  # For which `due` what was found.
         self._acting_up, self._acting_down = ABOVE_ALL, BELOW_ALL
         self._resting_up, self._resting_down = ABOVE_ALL, BELOW_ALL
@@ -54,7 +64,8 @@ class Walk:
 
     def again(self, point: int) -> None:
         """Something has happened elsewhere: from this point on the levels are to be asked for and searched anew."""
-        self.at, self._asked, self._found = point, False, None
+        self.at, self._found = point, None
+        self._asked = self._asked_books = False
 
     def next_time(self, due: int | None) -> int | None:
         """Skip what is quiet; return when the next point that is to be played trades, None behind the last.
@@ -90,7 +101,7 @@ class Walk:
             following = self._turns[self._turned]
             until = tape.time(following) if following < len(tape) else None
             yield Turn(self.symbol, before, tick, until)
-            self._asked = False
+            self._asked, self._asked_books = False, self._asked_books and not timers
             hit = self._first_hit(point, point + 1) == point
             if hit and not timers and self._breaks_only(point):
                 yield Broken(self.symbol, tick, tape.guess(point))
@@ -100,7 +111,7 @@ class Walk:
                 booked = self._unbooked(point)
                 self._booked = point + 1
                 yield Onward(self.symbol, tick, tape.guess(point), booked)
-                self._asked = False
+                self._asked = self._asked_books = False
             self.at = point + 1
             return
         if not timers and self._breaks_only(point):
@@ -118,7 +129,7 @@ class Walk:
             tick, self._passed_at = tape.passing(point, ahead), (point, ahead)
         self._scanned = self._booked = self.at
         yield Reached(self.symbol, before, tick, tape.guess(point), booked)
-        self._asked = False
+        self._asked = self._asked_books = False
 
     def tell(self, until: int | None = None) -> Iterator[Any]:
         """Yield what tells all of the points before `until`, None for those before the next to be played."""
@@ -158,18 +169,19 @@ class Walk:
         return self._tape.stretch(self.symbol, first, end)
 
     def _look(self) -> None:
-        levels, tape = self._ask(), self._tape
-        self._every, self.held, self._asked = levels.every, levels.held, True
-        self._up = self._acting_up = _least(levels.up, tape.scale) if levels.up else ABOVE_ALL
-        self._down = self._acting_down = _most(levels.down, tape.scale) if levels.down else BELOW_ALL
-        if levels.breaking_up:
-            self._up = min(self._up, _least(levels.breaking_up, tape.scale))
-        if levels.breaking_down:
-            self._down = max(self._down, _most(levels.breaking_down, tape.scale))
-        if levels.held and not self._trusted:
-            up, down = levels.resting_up, levels.resting_down
-            self._resting_up = _least(up, tape.scale) if up else ABOVE_ALL
-            self._resting_down = _most(down, tape.scale) if down else BELOW_ALL
+        """Ask for the levels: always of the setups, of the books if they have been told of something since."""
+        scale = self._tape.scale
+        if not self._asked_books:
+            books = self._ask.books()
+            self.held, self._books_every, self._asked_books = books.held, books.every, True
+            self._books_up, self._books_down = _least(books.up, scale), _most(books.down, scale)
+            self._resting_up, self._resting_down = _least(books.resting_up, scale), _most(books.resting_down, scale)
+        setups = self._ask.setups()
+        self._every, self._asked = self._books_every or setups.every, True
+        self._acting_up = min(self._books_up, _least(setups.up, scale))
+        self._acting_down = max(self._books_down, _most(setups.down, scale))
+        self._up = min(self._acting_up, _least(setups.breaking_up, scale))
+        self._down = max(self._acting_down, _most(setups.breaking_down, scale))
 
     def _first_hit(self, first: int, end: int) -> int:
         """Return the first of the points [first, end) that reaches a level, `end` if none does."""
@@ -219,21 +231,21 @@ class Walk:
 
     def _passed(self, point: int) -> Decimal | None:
         """Return the next price at which the path to a point passes a level, None where it passes none any more."""
-        tape, levels = self._tape, self._ask()
+        tape, books, setups = self._tape, self._ask.books(), self._ask.setups()
         at, price = self._passed_at or (point, Decimal(0))
         if self._passed_at is None or at != point:
             price = tape.price(point - 1)
         last = tape.price(point)
         if last > price:
-            return min((level for level in levels.up if price < level < last), default=None)
-        return max((level for level in levels.down if last < level < price), default=None)
+            return min((level for level in (*books.up, *setups.up) if price < level < last), default=None)
+        return max((level for level in (*books.down, *setups.down) if last < level < price), default=None)
 
 
 def _least(prices: list[Decimal], scale: int) -> int:
     """The lowest level in units of the file, rounded up: no price below it reaches it."""
-    return ceil(min(prices).scaleb(scale))
+    return ceil(min(prices).scaleb(scale)) if prices else ABOVE_ALL
 
 
 def _most(prices: list[Decimal], scale: int) -> int:
     """The highest level in units of the file, rounded down."""
-    return floor(max(prices).scaleb(scale))
+    return floor(max(prices).scaleb(scale)) if prices else BELOW_ALL

@@ -73,15 +73,21 @@ class _Asker:
         self._entry, self._broker, self._risk = core.state(ENTRY), core.state(BROKER), core.state(RISK)
         self._scanner = core.state(SCANNER + symbol)
 
-    def __call__(self) -> Levels:
+    def books(self) -> Levels:
+        """See Ask."""
         levels = Levels()
         if self._broker.holdings or self._broker.orders:
             of_orders(levels, self._broker, self._symbol)
             if levels.held:
                 levels.rest()
-        of_entries(levels, self._entry, self._symbol)
         if self._risk.positions or self._risk.entering:
             of_positions(levels, self._risk, self._rules, self._symbol, self._core.now)
+        return levels
+
+    def setups(self) -> Levels:
+        """See Ask."""
+        levels = Levels()
+        of_entries(levels, self._entry, self._symbol)
         if self._scanner.full is not None:
             of_continuity(levels, self._scanner)
         return levels

@@ -73,13 +73,15 @@ class Frame(msgspec.Struct):
     @property
     def behind(self) -> list[Bar]:
         """The closed bars its setups were read from: those the name tells, and the one before that types the first."""
-        count = max((len(setup.name.split("-")) for setup in self.setups), default=0)
+        count = self._behind()
         return self.recent[-count:] if count else []
+
+    def _behind(self) -> int:
+        return max([setup.name.count("-") + 1 for setup in self.setups], default=0)
 
     def keep(self, closed: list[Bar]) -> None:
         """Keep the newest of the closed bars, whose last is in the series: the setups' own, however many, and a few."""
-        self.recent = closed
-        self.recent = closed[-max(RECENT, len(self.behind)) :]
+        self.recent = closed[-max(RECENT, self._behind()) :]
 
     @property
     def fifty(self) -> FiftyPercentState | None:
@@ -96,7 +98,7 @@ class Frame(msgspec.Struct):
         if forming is None or forming.close_time <= now:
             return FrameView(name, None, None, None, None, high, low, self._reached(period(name, now)[0]))
         opened = forming.open_time
-        known, began = self._reached(opened), self.began or opened
+        known, began = self.whole_from is not None and self.whole_from <= opened, self.began or opened
         return FrameView(name, forming.open, forming.high, forming.low, forming.close, high, low, known, opened, began)
 
     def _reached(self, opened: datetime) -> bool:

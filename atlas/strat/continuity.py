@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
-from itertools import pairwise
+from functools import lru_cache
 from typing import Final, Literal
 
 import msgspec
@@ -55,15 +55,14 @@ def read(side: Side, price: Decimal, frames: Sequence[FrameView], needed: int, m
     Raises:
         ConfigurationError: the mode is neither of the two.
     """
-    return _reading(side, [(frame.timeframe, _agreement(frame, price, mode)) for frame in frames], needed, mode,
-                    own_opens(frames))  # fmt: skip
+    return _reading(side, _agreements(frames, price, mode), needed, mode, own_opens(frames))
 
 
 def read_both(
     price: Decimal, frames: Sequence[FrameView], needed: int, mode: str
 ) -> tuple[ContinuityReading, ContinuityReading]:
     """Return `read` for a long and for a short."""
-    agreements, opens = [(frame.timeframe, _agreement(frame, price, mode)) for frame in frames], own_opens(frames)
+    agreements, opens = _agreements(frames, price, mode), own_opens(frames)
     return (
         _reading("long", agreements, needed, mode, opens),
         _reading("short", agreements, needed, mode, opens),
@@ -140,8 +139,12 @@ def own_opens(frames: Iterable[FrameView]) -> int | None:
             if frame.opened is None or frame.began is None:
                 return None
             periods.append((frame.opened, frame.began))
-    periods.sort()
-    return bool(periods) + sum(began < opened for (_, began), (opened, _) in pairwise(periods))
+    independent, before = 0, None
+    for opened, began in sorted(periods):
+        if before is None or before < opened:
+            independent += 1
+        before = began
+    return independent
 
 
 def validate(rules: StratRules) -> None:
@@ -171,9 +174,15 @@ def validate(rules: StratRules) -> None:
             )
 
 
+def _agreements(frames: Sequence[FrameView], price: Decimal, mode: str) -> tuple[tuple[str, Agreement], ...]:
+    return tuple([(frame.timeframe, _agreement(frame, price, mode)) for frame in frames])
+
+
+@lru_cache(maxsize=4096)
 def _reading(
-    side: Side, agreements: Sequence[tuple[str, Agreement]], needed: int, mode: str, opens: int | None
+    side: Side, agreements: tuple[tuple[str, Agreement], ...], needed: int, mode: str, opens: int | None
 ) -> ContinuityReading:
+    """Return the reading; there are few that differ, and each close of a bar and each trigger asks for some."""
     agree, disagree, unknown = list[str](), list[str](), list[str]()
     for name, agreed in agreements:
         (agree if agreed == side else unknown if agreed == "unknown" else disagree).append(name)
