@@ -30,11 +30,11 @@ install_packages() {
 }
 
 # share_out ARGUMENTS…: set parallel, by which pytest shares the tests out; nothing where ARGUMENTS want one process.
-# A file's tests stay in one process, so that its module fixtures are made once. Many wait for a server or a browser: one
-# process more than cores.
+# A file's tests stay in one process, so that its module fixtures are made once, and files are taken in the order
+# tests/conftest.py has them in, the longest first. Many wait for a server or a browser: one process more than cores.
 share_out() {
     local jobs=${ATLAS_TEST_JOBS:-$(($(nproc) + 1))}
-    parallel=(-n "$((jobs < 4 ? jobs : 4))" --dist loadfile)
+    parallel=(-n "$((jobs < 4 ? jobs : 4))" --dist loadfile --no-loadscope-reorder)
     case " $* " in *" no:xdist "* | *" -pno:xdist "* | *" --pdb "*) parallel=() ;; esac
 }
 

@@ -23,6 +23,19 @@ if TYPE_CHECKING:
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 TEMPLATE = "template_migrated"
+LONG = (
+    "tests/web/browser/",
+    "tests/e2e/",
+    "tests/faults/",
+    "tests/actors/test_money_machine.py",
+    "tests/db/test_cli_database.py",
+    "tests/replay/",
+    "tests/test_scripts.py",
+    "tests/mutation/",
+    "tests/sweep/",
+    "tests/db/",
+)
+"""What takes long comes first: else one process is left with it when the others have nothing to do any more."""
 
 _run_dir = pytest.StashKey[Path]()
 _run_lock = pytest.StashKey[int]()
@@ -168,6 +181,11 @@ def pytest_configure(config: pytest.Config) -> None:
     fcntl.flock(lock, fcntl.LOCK_EX)
     config.stash[_run_lock] = lock
     config.stash[_run_dir] = unlocked.rename(unlocked.with_name(unlocked.name.removeprefix(".")))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the long ones first, in the order they are named, the others behind them as they were."""
+    items.sort(key=lambda item: next((n for n, long in enumerate(LONG) if item.nodeid.startswith(long)), len(LONG)))
 
 
 @pytest.hookimpl(optionalhook=True)
