@@ -256,6 +256,8 @@ class Account:
         worse = price - reference if side == "long" else reference - price
         holding = Holding(
             candidate=candidate,
+            number=candidate.number,
+            track=track,
             terms=terms,
             entered=candidate.point,
             price=price,

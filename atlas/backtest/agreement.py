@@ -19,18 +19,19 @@ AGREES, DISAGREES, UNKNOWN = 1, 0, -1
 class Agreement(msgspec.Struct, frozen=True):
     """Of n triggers: whether enough frames agree, whether all do, and what each frame of the rule says.
 
-    `frames` has a row for each trigger and a column for each frame of its rule, unused ones DISAGREES; `known` are
-    readings made before.
+    `frames` has a row for each trigger and a column for each frame of its rule, unused ones DISAGREES; `codes` has a
+    number for each row, the same for the same; `known` are readings made before.
     """
 
     enough: Flags
     full: Flags
     frames: Codes
-    known: dict[tuple[str, bool, bytes], ContinuityReading] = {}
+    codes: list[int]
+    known: dict[tuple[str, bool, int], ContinuityReading] = {}
 
     def reading(self, place: int, timeframe: str, long: bool, rules: Rules) -> ContinuityReading:
         """Return one trigger's reading in full."""
-        key = timeframe, long, self.frames[place].tobytes()
+        key = timeframe, long, self.codes[place]
         found = self.known.get(key)
         if found is None:
             found = self.known[key] = self._reading(place, timeframe, long, rules)
@@ -70,7 +71,8 @@ def agreement(
             said[mine, column] = measure(track, some, frames[name])
         agreeing = (said[mine] == AGREES).sum(axis=1)
         enough[mine], full[mine] = agreeing >= needed, agreeing == len(names)
-    return Agreement(enough, full, said)
+    codes = (said - UNKNOWN) @ (3 ** np.arange(widest))  # in base 3
+    return Agreement(enough, full, said, codes.tolist())
 
 
 def _by_open(_: Track, triggers: Triggers, bars: FrameBars) -> Codes:

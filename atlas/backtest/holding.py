@@ -56,7 +56,7 @@ class Left(msgspec.Struct, frozen=True, gc=False):
 
 
 class Holding(msgspec.Struct, gc=False):
-    """A position: what triggered it and on what terms, its fill, its margin now.
+    """A position: what triggered it, in which product and past, on what terms, its fill, its margin now.
 
     `entered` is the point of its track it was filled at, `settled` the place of the next of `hours`, which are the
     funding due until its exit, as (microseconds, USD); `funded` is until when that is settled. `exit` is what its
@@ -65,6 +65,8 @@ class Holding(msgspec.Struct, gc=False):
     """
 
     candidate: Candidate
+    number: int
+    track: Track
     terms: Approved
     entered: int
     price: Decimal
@@ -85,16 +87,6 @@ class Holding(msgspec.Struct, gc=False):
     least: float | None = None
     leaving: Purpose | None = None
     left: Left | None = None
-
-    @property
-    def number(self) -> int:
-        """Which of the products it is in."""
-        return self.candidate.number
-
-    @property
-    def track(self) -> Track:
-        """The past of its product."""
-        return self.candidate.track
 
     def unrealised(self, mark: Decimal) -> Decimal:
         """Return what it would bring at a price, before costs."""

@@ -25,7 +25,7 @@ def backtest(choice: Choice, json_to: Path | None, **files: Any) -> None:
     """
     from atlas.backtest.engine import Played, stretch
     from atlas.backtest.engine import backtest as searched
-    from atlas.cli.replay_past import tell
+    from atlas.cli.replay_past import rare_collections, tell
 
     options = PastOptions(**files)
     if not options.data:
@@ -33,4 +33,5 @@ def backtest(choice: Choice, json_to: Path | None, **files: Any) -> None:
     past = asked(choice, options)
     start, end = stretch(past.files, past.start, past.end)
     played = [Played(*each) for each in zip(past.products, past.files, past.funding, strict=True)]
-    tell(searched(played, past.rules, start, end, past.path), start, end, json_to)
+    with rare_collections():
+        tell(searched(played, past.rules, start, end, past.path), start, end, json_to)

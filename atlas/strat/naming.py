@@ -1,6 +1,7 @@
 """The names of setups and the ids of their sides (strat.md 2)."""
 
 from datetime import datetime
+from functools import lru_cache
 
 from atlas.errors import InternalError
 from atlas.strat.setup import Side
@@ -20,6 +21,7 @@ def unresolved(before: str | None, setup_bar: str, inside: int) -> str:
     return "-".join([before, *run] if before is not None else run) + UNRESOLVED
 
 
+@lru_cache(maxsize=256)
 def resolved(name: str, side: Side) -> str:
     """Return the name after the break: `2D-1-?` broken upward is `2D-1-2U`, downward `2D-1-2D`.
 
