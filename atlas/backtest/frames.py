@@ -74,15 +74,24 @@ def frames_of(track: Track, timeframes: Iterable[str], start: datetime) -> dict[
 
 
 def _merged(pieces: _Buckets, timeframe: str) -> _Buckets:
-    opens = _opens(pieces.opens, timeframe)
-    new = np.empty(len(opens), np.bool_)
-    new[:1] = True
-    np.not_equal(opens[1:], opens[:-1], out=new[1:])
-    first = np.flatnonzero(new)
+    first = _first_of_each(pieces.opens, timeframe)
+    opens = _opens(pieces.opens[first], timeframe)
     if not len(first):
         return _Buckets(opens, first, pieces.high, pieces.low)
     high, low = np.maximum.reduceat(pieces.high, first), np.minimum.reduceat(pieces.low, first)
-    return _Buckets(opens[first], pieces.first[first], high, low)
+    return _Buckets(opens, pieces.first[first], high, low)
+
+
+def _first_of_each(times: Ints, timeframe: str) -> Ints:
+    """Return the place of the first time in each period that holds one."""
+    step = (seconds(timeframe) or 0) * SECOND
+    if len(times) and 0 < int(times[-1] - times[0]) < step * len(times):
+        # Periods are fewer: each is looked for among the times.
+        begins = np.arange(_opens(times[:1], timeframe)[0], times[-1] + 1, step)
+        first = times.searchsorted(begins)
+        return first[np.diff(first, append=len(times)) > 0]
+    opens = _opens(times, timeframe)
+    return np.flatnonzero(np.diff(opens, prepend=opens[:1] - 1))
 
 
 def _known(track: Track, all_: _Buckets, timeframe: str, start: datetime) -> FrameBars:

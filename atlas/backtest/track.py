@@ -154,7 +154,8 @@ def track_of(product: Product, file: PastFile, start: datetime, end: datetime, w
             traded = volume != 0
             times, columns = times[traded], [column[traded] for column in columns]
         opened, high, low, close = columns
-        opened = np.minimum(np.maximum(opened, low), high)
+        if ((opened < low) | (opened > high)).any():
+            opened = np.minimum(np.maximum(opened, low), high)
         times, points = times * SECOND, POINTS
         step = file.interval * SECOND // POINTS
     else:
