@@ -15,6 +15,8 @@ from atlas.money.windows import Tier
 from atlas.rules import MarginRules
 from atlas.strat.setup import Side
 
+_ONE = Decimal(1)
+
 
 def leverage(product: Product, side: Side, tier: Tier) -> Decimal:
     """Return 1 ÷ the initial margin rate of this side and tier, never below 1 (lesson 74); spot is 1.
@@ -36,7 +38,7 @@ def leverage(product: Product, side: Side, tier: Tier) -> Decimal:
 
 def initial_margin(value: Decimal, at_leverage: Decimal) -> Decimal:
     """Return notional ÷ leverage in USD; a leverage below 1 counts as 1 (lesson 74)."""
-    return fixed(value / max(at_leverage, Decimal(1)))
+    return fixed(value / max(at_leverage, _ONE))
 
 
 def maintenance_rate(product: Product, rules: MarginRules) -> Decimal:
@@ -50,7 +52,7 @@ def liquidation_price(side: Side, entry: Decimal, at_leverage: Decimal, maintena
     Long: entry × (1 − 1/L) ÷ (1 − m); short: entry × (1 + 1/L) ÷ (1 + m). L is the leverage margin is reserved at now,
     so that re-margining moves the price.
     """
-    share = 1 / max(at_leverage, Decimal(1))
+    share = 1 / max(at_leverage, _ONE)
     if side == "short":
         return fixed(entry * (1 + share) / (1 + maintenance))
     price = fixed(entry * (1 - share) / (1 - maintenance))

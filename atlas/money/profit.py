@@ -6,6 +6,8 @@ from atlas.money.book import Position
 from atlas.money.rounding import fixed
 from atlas.strat.setup import Side
 
+_ZERO = Decimal(0)
+
 
 def profit(side: Side, entry: Decimal, exit_price: Decimal, contracts: Decimal, contract_size: Decimal) -> Decimal:
     """Return price change × contracts × contract size, positive when it went the position's way (lesson 80)."""
@@ -28,7 +30,7 @@ def open_profit(position: Position, mark: Decimal) -> Decimal:
 
 def loss_at(side: Side, entry: Decimal, stop: Decimal, contracts: Decimal, contract_size: Decimal) -> Decimal:
     """Return contracts × size × loss from entry to stop, never below 0 (trading.md, Sizing)."""
-    return max(-profit(side, entry, stop, contracts, contract_size), Decimal(0))
+    return max(-profit(side, entry, stop, contracts, contract_size), _ZERO)
 
 
 def risk_of(position: Position) -> Decimal:
@@ -51,12 +53,12 @@ def in_r(net: Decimal, contracts: Decimal, contract_size: Decimal, risk: Decimal
 
 def adverse(side: Side, entry: Decimal, worst: Decimal) -> Decimal:
     """Return how far the worst price went against a position, at least 0."""
-    return max(entry - worst if side == "long" else worst - entry, Decimal(0))
+    return max(entry - worst if side == "long" else worst - entry, _ZERO)
 
 
 def favourable(side: Side, entry: Decimal, best: Decimal) -> Decimal:
     """Return how far the best price went in a position's favour, at least 0."""
-    return max(best - entry if side == "long" else entry - best, Decimal(0))
+    return max(best - entry if side == "long" else entry - best, _ZERO)
 
 
 def first_risk(position: Position) -> Decimal | None:
