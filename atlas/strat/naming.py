@@ -1,13 +1,12 @@
 """The names of setups and the ids of their sides (strat.md 2)."""
 
 from datetime import datetime
-from functools import lru_cache
+from functools import cache
 
 from atlas.errors import InternalError
 from atlas.strat.setup import Side
 
 UNRESOLVED = "-?"
-_DIGITS = tuple(f"{number:02}" for number in range(60))
 _BREAK = {"long": "2U", "short": "2D"}
 
 
@@ -21,7 +20,7 @@ def unresolved(before: str | None, setup_bar: str, inside: int) -> str:
     return "-".join([before, *run] if before is not None else run) + UNRESOLVED
 
 
-@lru_cache(maxsize=256)
+@cache
 def resolved(name: str, side: Side) -> str:
     """Return the name after the break: `2D-1-?` broken upward is `2D-1-2U`, downward `2D-1-2D`.
 
@@ -34,9 +33,15 @@ def resolved(name: str, side: Side) -> str:
 
 
 def stamp(setup_time: datetime) -> str:
-    """Return the setup bar's open time as ids have it. Digits are looked up: formatting takes three times as long."""
+    """Return the setup bar's open time as ids have it. Field by field: strftime takes three times as long."""
     at = setup_time
-    return f"{at.year:04}{_DIGITS[at.month]}{_DIGITS[at.day]}T{_DIGITS[at.hour]}{_DIGITS[at.minute]}Z"
+    return f"{at.year:04}{_two(at.month)}{_two(at.day)}T{_two(at.hour)}{_two(at.minute)}Z"
+
+
+@cache
+def _two(number: int) -> str:
+    """Return two digits; remembered, for formatting takes three times as long."""
+    return f"{number:02}"
 
 
 def setup_id(symbol: str, timeframe: str, stamped: str, name: str, side: Side) -> str:
