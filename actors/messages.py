@@ -55,7 +55,7 @@ class Trades(Message, frozen=True):
     guess: Guess | None = None
 
 
-class Traded(Message, frozen=True):
+class Traded(Message, frozen=True, gc=False):
     """One trade, as the core hands it to scanner, broker, risk monitor and entry monitor, in that order.
 
     One from the `candles` of a time in which ATLAS was down, or by `rest`, goes to broker and risk monitor alone.

@@ -28,24 +28,27 @@ class Keepsake(Generic[S]):
         self._decoder = msgspec.msgpack.Decoder(type(state))
         self._longest = tail
         self._state = _encoder.encode(state)
-        self._tail: list[tuple[datetime, Any]] = []
+        # One after the other, and no pairs: thousands of them would be looked through by the garbage collector.
+        self._times: list[datetime] = []
+        self._messages: list[Any] = []
 
     def checkpoint(self, state: S) -> None:
         """Encode the state and forget the messages before."""
         self._state = _encoder.encode(state)
-        self._tail.clear()
+        self._forget()
 
     def note(self, now: datetime, message: Any, state: S) -> None:
         """Keep a message the behaviour has handled; `state` is the one after it."""
-        if len(self._tail) < self._longest:
-            self._tail.append((now, message))
+        if len(self._times) < self._longest:
+            self._times.append(now)
+            self._messages.append(message)
         else:
             self.checkpoint(state)
 
     def rebuild(self) -> Behaviour[S]:
         """Return the behaviour as it was after the last message noted. Raises what decoding or the tail raises."""
         behaviour = self._make(self._decoder.decode(self._state))
-        for now, message in self._tail:
+        for now, message in zip(self._times, self._messages, strict=True):
             for _ in behaviour.receive(now, message):
                 pass  # A receive written as a generator runs only as far as it is drawn from.
         return behaviour
@@ -53,8 +56,13 @@ class Keepsake(Generic[S]):
     def restore(self, encoded: bytes) -> Behaviour[S]:
         """Begin again from an encoded state; return the behaviour. Raises msgspec.DecodeError on a foreign state."""
         behaviour = self._make(self._decoder.decode(encoded))
-        self._state, self._tail = encoded, []
+        self._state = encoded
+        self._forget()
         return behaviour
+
+    def _forget(self) -> None:
+        self._times.clear()
+        self._messages.clear()
 
 
 def encoded(state: msgspec.Struct) -> bytes:
