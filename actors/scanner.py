@@ -43,6 +43,7 @@ from actors.messages import (
     Unseen,
 )
 from actors.runtime.behaviour import After, Behaviour, Effect, Send
+from actors.scanner_calm import Calm, calm_of
 from actors.scanner_candles import Finer, rebuilt
 from actors.scanner_confirm import LOOKED_AT, held_against, revised
 from actors.scanner_frames import RECENT, Detection, Frame, Remembered, ScannerState, first_state, unseen
@@ -99,12 +100,15 @@ class Scanner(Behaviour[ScannerState]):
         # No part of the state: it is filled in a replay of files alone, which ends where a behaviour raises.
         self._passed: dict[str, list[Stretch | Decimal]] = {}
         self._ended_by: datetime | None = None
+        # No part of the state, which tells it; as of the last trade, if nothing else has been handled since.
+        self._calm: Calm | None = None
 
     def receive(self, now: datetime, message: Message | Turn | Stretch) -> Iterable[Effect]:
         """Handle trades, candles, holes, ProductsListed, MeasureContinuity, PeriodEnded and HoldDue."""
+        if isinstance(message, Traded):
+            return self._traded(now, message.tick, message.source)
+        self._calm = None
         match message:
-            case Traded(tick=tick, source=source):
-                return self._traded(now, tick, source)
             case Turn(before=before, tick=tick, until=until):
                 if before is not None:
                     self._stretched(before)
@@ -153,6 +157,10 @@ class Scanner(Behaviour[ScannerState]):
         # What was replayed on subscription and printed before the history was taken, the history has counted.
         counted = source != "feed" and state.as_of is not None and at <= state.as_of
         size = Decimal(0) if counted else tick.size
+        if self._calm is not None and self._calm.holds(at, price):
+            self._calm.take(price, size)
+            state.last, state.last_at = price, at
+            return ()
         moved, passed = price != state.last, self._passed
         effects, opened, closed = list[Effect](), False, list[str]()
         for timeframe, frame in state.frames.items():
@@ -181,6 +189,7 @@ class Scanner(Behaviour[ScannerState]):
                 full.opened(self._views(FULL_FRAMES, now))
             if full.side_at(price) != full.side:
                 effects.extend(look(full, self.symbol, at, price, self._hold))
+        self._calm = None if passed else calm_of(state, price)
         return effects
 
     def _late(self, tick: Tick, source: str) -> Iterator[Effect]:

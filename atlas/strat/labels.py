@@ -102,6 +102,9 @@ def ladder(extremes: Iterable[Decimal], side: Side, target: Decimal) -> tuple[De
     return tuple(rungs)
 
 
+_FAR = Decimal("Infinity")
+
+
 class FiftyPercentRule(msgspec.Struct):
     """The 50 % rule of a forming bar: a side of the previous bar is taken, then its midpoint is touched.
 
@@ -124,6 +127,17 @@ class FiftyPercentRule(msgspec.Struct):
     def first_side(self) -> Side | None:
         """The side of the previous bar that broke first, long for its high; None if unknown or none did."""
         return None if self.side is None else opposite(self.side)
+
+    @property
+    def unmoved(self) -> tuple[Decimal, Decimal]:
+        """Two prices: a trade strictly between them does not change the state."""
+        if self.state == "complete":
+            return -_FAR, _FAR
+        if self.state == "invalid":
+            return self.prior_low, self.prior_high
+        if self.side == "short":
+            return (self.prior_low if self.state == "active" else self.midpoint), _FAR
+        return -_FAR, (self.prior_high if self.state == "active" else self.midpoint)
 
     def trade(self, price: Decimal) -> None:
         """Take the next trade."""
