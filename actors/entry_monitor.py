@@ -7,7 +7,7 @@ rejects the entry.
 """
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import msgspec
@@ -32,6 +32,7 @@ from atlas.strat.naming import resolved
 from atlas.strat.setup import ContinuityReading, Setup, Side, opposite
 
 _FAR = Decimal("Infinity")
+_NEVER = datetime.max.replace(tzinfo=UTC)
 _LENGTH = {timeframe: place for place, timeframe in enumerate(TIMEFRAMES)}
 
 
@@ -73,6 +74,8 @@ class EntryMonitor(Behaviour[EntryState]):
         self._rules, self._version, self._touch = rules, version, touch
         # No part of the state, which tells it: found when it is asked for, dropped when the product's setups change.
         self._between: dict[str, tuple[Decimal, Decimal]] = {}
+        # Nor is this: when the first of the used setups can be forgotten, None where it has to be looked for.
+        self._ends: datetime | None = None
 
     def receive(self, now: datetime, message: Message) -> Iterable[Effect]:
         """Handle Traded, LateTrade, SetupsReplaced, ContinuityMeasured and DataVerified."""
@@ -161,13 +164,14 @@ class EntryMonitor(Behaviour[EntryState]):
 
     def _remove(self, one: Waiting) -> None:
         self.state.used[one.setup.id] = one.setup.valid_until
+        self._ends = min(self._ends, one.setup.valid_until) if self._ends is not None else None
         frame = self.state.waiting[one.setup.symbol][one.setup.timeframe]
         frame[:] = [other for other in frame if other.setup.id != one.setup.id]
         self._between.pop(one.setup.symbol, None)
 
     def _replaced(self, now: datetime, message: SetupsReplaced) -> Iterator[Effect]:
         """Take the setups of one product and timeframe in place of all earlier ones of it."""
-        self.state.used = {id_: until for id_, until in self.state.used.items() if until > now}
+        self._forget(now)
         fresh = [
             Waiting(setup, message.continuity[setup.side], message.verified, message.contexts.get(setup.side))
             for setup in message.setups
@@ -177,6 +181,12 @@ class EntryMonitor(Behaviour[EntryState]):
         self._between.pop(message.symbol, None)
         if message.unseen is not None:
             yield from self._unseen(list(fresh), message.unseen, now)
+
+    def _forget(self, now: datetime) -> None:
+        """Forget setups whose entry bar has ended. At a close this is asked a hundred times in a row."""
+        if self._ends is None or self._ends <= now:
+            self.state.used = {id_: until for id_, until in self.state.used.items() if until > now}
+            self._ends = min(self.state.used.values(), default=_NEVER)
 
     def _unseen(self, fresh: list[Waiting], unseen: Unseen, now: datetime) -> Iterator[Effect]:
         """Settle the breaks that happened before ATLAS could see them: recorded as missed, never traded late."""
