@@ -175,13 +175,18 @@ class Walk:
             books = self._ask.books()
             self.held, self._books_every, self._asked_books = books.held, books.every, True
             self._books_up, self._books_down = _least(books.up, scale), _most(books.down, scale)
-            self._resting_up, self._resting_down = _least(books.resting_up, scale), _most(books.resting_down, scale)
+            if books.held:
+                self._resting_up, self._resting_down = _least(books.resting_up, scale), _most(books.resting_down, scale)
         setups = self._ask.setups()
         self._every, self._asked = self._books_every or setups.every, True
-        self._acting_up = min(self._books_up, _least(setups.up, scale))
-        self._acting_down = max(self._books_down, _most(setups.down, scale))
-        self._up = min(self._acting_up, _least(setups.breaking_up, scale))
-        self._down = max(self._acting_down, _most(setups.breaking_down, scale))
+        up, down = self._books_up, self._books_down
+        if setups.up:
+            up = min(up, _least(setups.up, scale))
+        if setups.down:
+            down = max(down, _most(setups.down, scale))
+        self._acting_up, self._acting_down = up, down
+        self._up = min(up, _least(setups.breaking_up, scale)) if setups.breaking_up else up
+        self._down = max(down, _most(setups.breaking_down, scale)) if setups.breaking_down else down
 
     def _first_hit(self, first: int, end: int) -> int:
         """Return the first of the points [first, end) that reaches a level, `end` if none does."""

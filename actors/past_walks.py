@@ -20,6 +20,8 @@ from atlas.market.path import PathRules
 from atlas.market.tape import Tape, micros
 from atlas.rules import Rules
 
+_NONE = Levels()
+
 
 def walked(core: VirtualCore, rules: Rules, tapes: Sequence[tuple[str, Tape]], path: PathRules) -> Iterator[Any]:
     """Yield inputs; each has to be taken by the core before the next is asked for."""
@@ -75,13 +77,14 @@ class _Asker:
 
     def books(self) -> Levels:
         """See Ask."""
+        broker, risk = self._broker, self._risk
+        if not (broker.holdings or broker.orders or risk.positions or risk.entering):
+            return _NONE
         levels = Levels()
-        if self._broker.holdings or self._broker.orders:
-            of_orders(levels, self._broker, self._symbol)
-            if levels.held:
-                levels.rest()
-        if self._risk.positions or self._risk.entering:
-            of_positions(levels, self._risk, self._rules, self._symbol, self._core.now)
+        of_orders(levels, broker, self._symbol)
+        if levels.held:
+            levels.rest()
+        of_positions(levels, risk, self._rules, self._symbol, self._core.now)
         return levels
 
     def setups(self) -> Levels:

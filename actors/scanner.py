@@ -189,7 +189,7 @@ class Scanner(Behaviour[ScannerState]):
                 full.opened(self._views(FULL_FRAMES, now))
             if full.side_at(price) != full.side:
                 effects.extend(look(full, self.symbol, at, price, self._hold))
-        self._calm = None if passed else calm_of(state, price)
+        self._calm = calm_of(state, price) if self._ended_by is None and not passed else None
         return effects
 
     def _late(self, tick: Tick, source: str) -> Iterator[Effect]:
