@@ -11,7 +11,8 @@ closes its own; the trades of the second after it count.
 
 What the bench notes itself is in arrays made beforehand: dicts of a hundred thousand keys, growing, gave the garbage
 collector pauses that the daemon does not have. No process can be quicker than the machine lets it: how late a thread
-that only sleeps wakes up, measured before each case, is told beside it.
+that only sleeps wakes up, measured before each case, is told beside it, and so is what a frame takes of the processor:
+a frame is handed from thread to thread three times, and waits as long as the next one takes to wake up.
 """
 
 import argparse
@@ -50,7 +51,7 @@ from actors.opening import CoreAddress
 from actors.outer_roles import FEED_TAIL
 from actors.roles import Decider, core_roles
 from actors.route import route
-from actors.runtime.behaviour import Role
+from actors.runtime.behaviour import Effect, Role
 from actors.runtime.core import Core
 from actors.runtime.inputs import Waiting
 from actors.runtime.post import Post
@@ -71,27 +72,49 @@ HISTORY = 60
 
 
 class Timed(Struct, frozen=True):
-    """How long trades took, in milliseconds, those that placed an order also by themselves; what was lost."""
+    """How long trades took, in milliseconds, those that placed an order also by themselves; what was lost.
+
+    `busy` is what each frame took of the processor, in feed and core.
+    """
 
     every: list[float]
     orders: list[float]
+    busy: list[float]
     dropped: int
 
 
 class TimedCore(Core):
-    """The core, noting when it is done with each trade."""
+    """The core, noting when it is done with each trade, and what of the processor that took."""
 
     done: dict[str, "array[int]"]
-    """By product, at the place of a trade's id."""
+    """By product, at the place of a trade's id; so is `spent`."""
+    spent: dict[str, "array[int]"]
 
     def take(self, waiting: Waiting) -> None:
         """Take an input and note its end."""
+        begun = time.thread_time_ns()
         super().take(waiting)
         message = waiting.envelope.message
         if isinstance(message, Trades):
-            now, done = time.perf_counter_ns(), self.done[message.symbol]
+            now, done, spent = time.perf_counter_ns(), self.done[message.symbol], self.spent[message.symbol]
+            took = time.thread_time_ns() - begun
             for tick in message.ticks:
-                done[tick.trade_id] = now
+                done[tick.trade_id], spent[tick.trade_id] = now, took
+
+
+class TimedFeed(Feed):
+    """The feed, noting what of the processor each frame takes."""
+
+    spent: "array[int]"
+    """At the place of a frame's number."""
+
+    def receive(self, now: datetime, message: Any) -> list[Effect]:
+        """Take a message and note what it took."""
+        begun = time.thread_time_ns()
+        effects = list(super().receive(now, message))
+        if isinstance(message, FrameArrived):
+            self.spent[message.number] = time.thread_time_ns() - begun
+        return effects
 
 
 class Journal:
@@ -235,13 +258,19 @@ def played(
     recorder = Recorder(folder, Codec(encode=encode, decode=decode), utc_now)
     recorder.start(60.0)
     core = TimedCore(route, post, recorder)
-    core.done = {name: array("q", bytes(8 * (market.ids[name] + 1))) for name in market.names}
+    core.done, core.spent = (
+        {name: array("q", bytes(8 * (market.ids[name] + 1))) for name in market.names} for _ in range(2)
+    )
+    spent = array("q", bytes(8 * (len(opening) + len(timed) + 1)))
     for role in core_roles(Decider(RULES, tuple(market.names), "bench"), shows=True):
         core.add(role)
     post.bind("core", CoreAddress(core, market.names))
 
     def make(state: FeedState) -> Feed:
-        return Feed(market.names, Silent(), jitter=lambda: 0.5, options=FeedOptions(clock="venue"), state=state)
+        options = FeedOptions(clock="venue")
+        made = TimedFeed(market.names, Silent(), jitter=lambda: 0.5, options=options, state=state)
+        made.spent = spent
+        return made
 
     feed = OwnThread(Role(name="feed", make=make, state=FeedState(), tail=FEED_TAIL), post)
     core.start(60.0)
@@ -273,8 +302,11 @@ def played(
     syncing.join()
     recorder.stop(60.0)
     gc.unfreeze()
-    by_end, took, dropped = dict[int, float](), list[float](), 0
-    for begins, (_, _, keys, counts) in zip(sent, timed, strict=True):
+    by_end, took, busy, dropped = dict[int, float](), list[float](), list[float](), 0
+    for begins, in_feed, (_, _, keys, counts) in zip(sent, spent[len(opening) + 1 :], timed, strict=True):
+        if keys and counts:
+            name, trade_id = keys[-1]
+            busy.append((in_feed + core.spent[name][trade_id]) / 1e6)
         for name, trade_id in keys if counts else ():
             if ends := core.done[name][trade_id]:
                 by_end[ends] = (ends - begins) / 1e6
@@ -287,7 +319,7 @@ def played(
         place = bisect_left(ends_of_all, at)  # the input's end comes right after its events are handed over
         if place < len(ends_of_all) and ends_of_all[place] in by_end:
             orders.append(by_end[ends_of_all[place]])
-    return Timed(took, orders, dropped)
+    return Timed(took, orders, busy, dropped)
 
 
 def _sync(recorder: Recorder, stop: threading.Event) -> None:
@@ -340,6 +372,9 @@ def figures(only: str = "") -> Iterator[Figure]:
             yield Figure("ticks", f"{name}, p{share * 100:g}", quantile(timed.every, share), "ms", limit)
         if timed.orders:
             yield Figure("ticks", f"{name}, {len(timed.orders)} fills, p99", quantile(timed.orders, 0.99), "ms", most)
+        for share in (0.5, 0.99):
+            told = f"{name}, of the processor, in feed and core, p{share * 100:g}"
+            yield Figure("ticks", told, quantile(timed.busy, share), "ms")
         yield Figure("ticks", f"{name}, trades dropped", timed.dropped, "", 0)
 
 
