@@ -33,6 +33,7 @@ from tests.bench.figure import Figure, tell
 from tests.bench.market import CHECKOUT, market_columns
 from tests.bench.past import GENERAL, past_of
 
+DASK_CONFIG = CHECKOUT / "deploy" / "dask.yaml"
 PRODUCT = "BIP-20DEC30-CDE"
 ROUNDS = 3
 
@@ -88,11 +89,11 @@ def bare(work: Sequence[Task]) -> float:
 
 @contextmanager
 def dask(workers: int) -> Iterator[str]:
-    """Start a scheduler and workers as processes of their own; yield the address."""
+    """Start a scheduler and workers as processes of their own, set as docs/sweep.md has it; yield the address."""
     with ExitStack() as stack:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="atlas-bench-")))
         told = place / "scheduler.json"
-        environ = os.environ | {"PYTHONPATH": str(CHECKOUT), "HOME": str(place)}
+        environ = os.environ | {"PYTHONPATH": str(CHECKOUT), "HOME": str(place), "DASK_CONFIG": str(DASK_CONFIG)}
         log = stack.enter_context((place / "log").open("wb"))
 
         def start(*argv: str) -> None:
