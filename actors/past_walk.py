@@ -57,11 +57,6 @@ class Walk:
         self._resting_up, self._resting_down = ABOVE_ALL, BELOW_ALL
         self._passed_at: tuple[int, Decimal] | None = None
 
-    @property
-    def finished(self) -> bool:
-        """Whether every point has been played."""
-        return self.at >= len(self._tape)
-
     def again(self, point: int) -> None:
         """Something has happened elsewhere: from this point on the levels are to be asked for and searched anew."""
         self.at, self._found = point, None

@@ -21,6 +21,7 @@ from atlas.market.tape import Tape, micros
 from atlas.rules import Rules
 
 _NONE = Levels()
+"""Those of books in which nothing is open."""
 
 
 def walked(core: VirtualCore, rules: Rules, tapes: Sequence[tuple[str, Tape]], path: PathRules) -> Iterator[Any]:
