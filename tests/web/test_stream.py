@@ -121,20 +121,18 @@ def test_many_changes_at_once_are_few_events() -> None:
 
 
 @pytest.fixture
-def waiting() -> Iterator[tuple[Broadcast, list[Any]]]:
+def waiting() -> Iterator[tuple[Broadcast, threading.Thread, list[Any]]]:
     broadcast = Broadcast(1, lambda heard, closing: None)
     woken: list[Any] = []
     thread = threading.Thread(target=lambda: woken.append(broadcast.wait(0, timeout=60)))
     thread.start()
-    yield broadcast, woken
+    yield broadcast, thread, woken
     broadcast.close()
     thread.join(timeout=20)
 
 
-def test_closing_wakes_who_waits(waiting: tuple[Broadcast, list[Any]]) -> None:
-    broadcast, woken = waiting
+def test_closing_wakes_who_waits(waiting: tuple[Broadcast, threading.Thread, list[Any]]) -> None:
+    broadcast, thread, woken = waiting
     broadcast.close()
-    for thread in threading.enumerate():
-        if thread is not threading.current_thread() and not thread.daemon:
-            thread.join(timeout=20)
+    thread.join(timeout=20)
     assert woken == [0]
