@@ -58,8 +58,7 @@ class AppriseChannel:
                     title=title, body=body, body_format=self._apprise.NotifyFormat.TEXT, attach=attached
                 )
             )
-        except Exception as error:
-            # What it raises depends on the service; its text may hold the URL.
+        except Exception as error:  # what it raises depends on the service; its text may hold the URL
             return Failed(f"{self.name}: {type(error).__name__}", doubtful=True)
         return Delivered(None) if taken else Failed(f"{self.name} did not take it", doubtful=True)
 

@@ -35,8 +35,7 @@ def compose(notice: Notice, account: str) -> Embed:
     """Return the embed of a notice; a payload that lacks fields is shown as far as it goes."""
     try:
         embed = _COMPOSERS.get(notice.kind, _plain)(notice)
-    except Exception:
-        # A payload that cannot be formatted must neither be lost nor stop the notices behind it.
+    except Exception:  # a payload that cannot be formatted is not lost, and does not stop the notices behind it
         logger.exception("alert %s could not be formatted and goes out as it is", notice.key)
         embed = _embed(f"{notice.kind} (unformatted)", json.dumps(notice.payload), ORANGE, [])
     repeated = " · possibly repeated" if notice.doubtful else ""

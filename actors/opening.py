@@ -134,8 +134,7 @@ class Ticker:
             try:
                 self._action()
                 failed = ""
-            except Exception as error:
-                # The same fault again and again (the database is away) is said once.
+            except Exception as error:  # whatever it is, it is tried again; the same fault is said once
                 if str(error) != failed:
                     _log.warning("%s: %s: %s", self.name, type(error).__name__, error)
                 failed = str(error)

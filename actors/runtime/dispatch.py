@@ -296,8 +296,7 @@ class Dispatch:
         self._checkpointed_on = self.market_time.date()
         try:
             self._checkpoint("midnight")
-        except Exception as error:
-            # A replay then has to begin a day earlier, which is no reason to stop trading.
+        except Exception as error:  # told; a replay then begins a day earlier, which is no reason to stop trading
             crashed = Crashed(
                 name=self.name, error=f"no checkpoint: {describe(error)}", traceback=traceback_text(error)
             )

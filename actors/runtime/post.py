@@ -127,6 +127,5 @@ class Post:
         if self._on_dead_letter is not None:
             try:
                 self._on_dead_letter(letter)
-            except Exception:
-                # The sender has done nothing wrong and must not be stopped by a fault of the listener.
+            except Exception:  # a fault of the listener's must not stop the sender, who has done nothing wrong
                 _log.exception("the listener for dead letters failed")

@@ -205,7 +205,7 @@ class Shell(Generic[S]):
         self.stop()
         try:
             self._behaviour = self._keepsake.rebuild()
-        except BaseException as error:
+        except BaseException as error:  # reported; what memory cannot rebuild the database may
             if belongs_to_operator(error) or self._role.rebuild is None:
                 raise
             self._report(error)

@@ -62,7 +62,7 @@ class Supervisor:
             _log.info("starting %s", child.name)
             try:
                 child.start(timeout)
-            except BaseException as error:
+            except BaseException as error:  # noted for whoever looks, and raised
                 self._watch.set_state(child, "failed", describe(error))
                 raise
             self._watch.set_state(child, "running")
@@ -100,8 +100,7 @@ class Supervisor:
         self._watch.beat(self._children)
         try:
             self._on_beat(self._watch.stalled(self._children, self._stalled_after))
-        except Exception:
-            # A sign that is not given is missed by whoever waits for it; the pulses must go on.
+        except Exception:  # the pulses must go on; a sign not given is missed by whoever waits for it
             _log.exception("the sign of life failed")
 
     def health(self) -> list[ActorHealth]:
@@ -115,7 +114,7 @@ class Supervisor:
     def _stopped(self, child: Child, timeout: float) -> bool:
         try:
             return child.stop(timeout)
-        except Exception as error:
+        except Exception as error:  # told; the other children still have to be stopped
             _log.exception("%s failed to stop", child.name)
             self._watch.set_state(child, "failed", describe(error))
             return False

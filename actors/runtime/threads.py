@@ -65,7 +65,7 @@ class ThreadActor(pykka.ThreadingActor):
         try:
             self._post.bind(self._shell.name, self.actor_ref)
             self._shell.start(self._clock())
-        except BaseException as error:
+        except BaseException as error:  # told to who starts it, and raised
             self._beginning.failure = error
             self._shell.stop()
             # Pykka runs no hook after this and ends the actor; SystemExit would end the thread and leave it "alive".

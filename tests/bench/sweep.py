@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from multiprocessing import get_context
 from pathlib import Path
@@ -103,16 +103,19 @@ def dask(workers: int) -> Iterator[str]:
             stack.callback(process.kill)
 
         start("scheduler", "--host", "127.0.0.1", "--port", "0")
-        _until(told)
+        _until(told.exists, place / "log")
         for _ in range(workers):
             start("worker", "--nthreads", "1", "--no-nanny", "--host", "127.0.0.1", "--local-directory", str(place))
-        while (place / "log").read_bytes().count(b"Registered to:") < workers:
-            time.sleep(0.05)
+        _until(lambda: (place / "log").read_bytes().count(b"Registered to:") >= workers, place / "log")
         yield json.loads(told.read_text())["address"]
 
 
-def _until(path: Path) -> None:
-    while not path.exists():
+def _until(ready: Callable[[], bool], log: Path) -> None:
+    """Wait for the cluster, a minute at most; then end with what it has said."""
+    ends = time.monotonic() + 60
+    while not ready():
+        if time.monotonic() > ends:
+            raise SystemExit(f"the Dask cluster does not start: {log.read_text(errors='replace')[-2000:]}")
         time.sleep(0.05)
 
 
