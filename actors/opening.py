@@ -5,8 +5,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from actors.messages import FeedDown, FeedUp, Gap, History, HistoryFailed, Missed, ProductsListed, Trades
-from actors.runtime.dispatch import Dispatch
+from actors.messages import FeedDown, FeedUp, Gap, History, HistoryFailed, MarketTime, Missed, ProductsListed, Trades
+from actors.runtime.core import Core
 from atlas.errors import ExchangeError
 
 AFTER_FAULT = 1.0
@@ -23,7 +23,7 @@ class CoreAddress:
     since the start: trades told, products with a hole, losses of the feed.
     """
 
-    def __init__(self, core: Dispatch, symbols: Sequence[str], *, settles: bool = False) -> None:
+    def __init__(self, core: Core, symbols: Sequence[str], *, settles: bool = False) -> None:
         self._core = core
         self._missing = {*symbols, ProductsListed.__name__} | ({Missed.__name__} if settles else set())
         self._failures: dict[str, str] = {}
@@ -32,8 +32,11 @@ class CoreAddress:
         self.trades = self.gaps = self.downs = 0
 
     def tell(self, message: Any) -> None:
-        """Take an input, from any thread."""
-        self._core.put(message)
+        """Take an input, from any thread; the tick path is taken by the thread that brings it."""
+        if isinstance(message, Trades | MarketTime):
+            self._core.hand(message)
+        else:
+            self._core.put(message)
         if isinstance(message, Trades):
             self.trades += len(message.ticks)
         elif isinstance(message, Gap):

@@ -65,7 +65,7 @@ def _section(rules: type[msgspec.Struct]) -> Any:
             fields[field.name] = (field.type, Field(default=field.default))
         else:
             fields[field.name] = (field.type, Field(default_factory=cast(Any, field.default_factory)))
-    return create_model(rules.__name__, __config__=ConfigDict(extra="forbid"), **fields)
+    return create_model(rules.__name__, __config__=ConfigDict(extra="forbid", defer_build=True), **fields)
 
 
 RULES: dict[str, type[msgspec.Struct]] = {
@@ -102,24 +102,24 @@ _TYPO = 0.75
 class Settings(BaseModel):
     """Everything that can be set. `load` reads it; `rules()` gives the part that decides trades."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     mode: Literal["signals", "paper"] = "paper"
-    exchange: ExchangeSettings = ExchangeSettings()
-    feed: FeedSettings = FeedSettings()
-    database: DatabaseSettings = DatabaseSettings()
-    discord: DiscordSettings = DiscordSettings()
-    channels: ChannelSettings = ChannelSettings()
-    web: WebSettings = WebSettings()
-    recorder: RecorderSettings = RecorderSettings()
-    upkeep: UpkeepSettings = UpkeepSettings()
-    logs: LogSettings = LogSettings()
-    coinbase: CoinbaseSettings = CoinbaseSettings()
-    shard: ShardSettings = ShardSettings()
+    exchange: ExchangeSettings = Field(default_factory=ExchangeSettings)
+    feed: FeedSettings = Field(default_factory=FeedSettings)
+    database: DatabaseSettings = Field(default_factory=DatabaseSettings)
+    discord: DiscordSettings = Field(default_factory=DiscordSettings)
+    channels: ChannelSettings = Field(default_factory=ChannelSettings)
+    web: WebSettings = Field(default_factory=WebSettings)
+    recorder: RecorderSettings = Field(default_factory=RecorderSettings)
+    upkeep: UpkeepSettings = Field(default_factory=UpkeepSettings)
+    logs: LogSettings = Field(default_factory=LogSettings)
+    coinbase: CoinbaseSettings = Field(default_factory=CoinbaseSettings)
+    shard: ShardSettings = Field(default_factory=ShardSettings)
 
     def rules(self) -> Rules:
         """Return the rules of trading these settings hold, checked against one another."""
-        sections: dict[str, Any] = {name: struct(**getattr(self, name).model_dump()) for name, struct in RULES.items()}
+        sections: dict[str, Any] = {name: struct(**dict(getattr(self, name))) for name, struct in RULES.items()}
         rules = Rules(mode=self.mode, signal_products=dict(self.exchange.signal_products), **sections)
         check(rules)
         return rules
@@ -144,7 +144,7 @@ def load(path: Path | None = None, overrides: dict[str, Any] | None = None) -> S
         ("the environment", environment),
         ("the command line", overrides or {}),
     )
-    tree: dict[str, Any] = {}
+    tree = _bare()
     for where, layer in layers:
         _rename(where, layer)
         try:
@@ -254,7 +254,12 @@ def _check_environment() -> None:
 
 def default_settings() -> Settings:
     """Return the settings where nothing is set: neither file nor environment is read."""
-    return _Settings()
+    return _Settings(**_bare())
+
+
+def _bare() -> dict[str, Any]:
+    """Return every section with nothing set: so one model is built with all of them in it, and none by itself."""
+    return {name: {} for name, field in _Settings.model_fields.items() if field.default_factory is not None}
 
 
 def merge(tree: dict[str, Any], layer: dict[str, Any]) -> None:

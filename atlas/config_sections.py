@@ -11,7 +11,7 @@ COINBASE_REST = "https://api.coinbase.com"
 class Section(BaseModel):
     """A section of atlas.toml; unknown keys are errors."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
 
 class ExchangeSettings(Section):

@@ -1,10 +1,11 @@
-"""The core on its thread."""
+"""The core of the daemon: on its own thread, or on that of whoever brings an input that cannot wait for a thread."""
 
 import logging
 import threading
 from collections.abc import Sequence
-from queue import Empty
+from queue import Empty, SimpleQueue
 from time import monotonic
+from typing import Any
 
 import msgspec
 from pykka._envelope import Envelope  # Private by name: see tests/contract/test_pykka.py.
@@ -27,11 +28,23 @@ class Progress(msgspec.Struct, frozen=True):
 
 
 class Core(Dispatch):
-    """The core as a child of the supervisor: one daemon thread takes the inputs in the order they came."""
+    """The core as a child of the supervisor: inputs are taken one at a time, in the order they came.
+
+    What is `put` is taken by a daemon thread of its own. What is `hand`ed is taken by the thread that brings it if none
+    is being taken: a thread that has to be woken first costs the tick path more than the input itself. Whoever holds
+    `_taking` takes all that waits, from start to stop nobody else touches an actor.
+    """
 
     _thread: threading.Thread | None = None
     _closed = False
     _in_hand_since: float | None = None
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._taking = threading.Lock()
+        self._taking.acquire()  # Nothing is taken before the behaviours have started, nor after the stop.
+        self._calls: SimpleQueue[bool] = SimpleQueue()
+        """Wakes the thread: True for an input, False for the stop."""
 
     @property
     def actors(self) -> Sequence[str]:
@@ -59,15 +72,30 @@ class Core(Dispatch):
         """Take what waits now, then stop all actors, last added first; return whether that is done in time."""
         if self._thread is None:
             return True
-        self._inputs.put(None)
+        self._calls.put(False)
         self._thread.join(max(timeout, 0.0))
         return not self._thread.is_alive()
 
     def submit(self, waiting: Waiting) -> None:
-        """Add an input; after the stop it becomes a dead letter."""
+        """Add an input for the thread; after the stop it becomes a dead letter."""
         self._inputs.put(waiting)
+        self._calls.put(True)
         if self._closed:
             self._refuse_rest()
+
+    def hand(self, message: Any) -> None:
+        """Add an input and take it here and now, behind what waits; if one is being taken it waits for that.
+
+        Not for threads that watch over the core: one that hangs would hang them too.
+        """
+        if not self._taking.acquire(blocking=False):
+            self.put(message)
+            return
+        try:
+            self._inputs.put(Waiting(Envelope(message), None, monotonic()))
+            self._take_inputs()
+        finally:
+            self._taking.release()
 
     def progress(self) -> Progress:
         """Return how the core gets on; from any thread."""
@@ -88,7 +116,11 @@ class Core(Dispatch):
         except BaseException as error:  # whatever it is, it is raised where the core was started
             failures.append(error)
         begun.set()
-        if not failures:
+        more = not failures
+        while more:
+            self._taking.release()
+            more = self._calls.get()
+            self._taking.acquire()
             self._take_inputs()
         for actor in reversed(self._actors.values()):
             actor.end()
@@ -96,19 +128,22 @@ class Core(Dispatch):
         self._refuse_rest()
 
     def _take_inputs(self) -> None:
-        while (waiting := self._inputs.get()) is not None:
+        """Take all that waits. Only who holds `_taking` may."""
+        while (waiting := self._next()) is not None:
             self._in_hand_since = waiting.since
             try:
                 self.take(waiting)
-            except BaseException:  # `take` has made it the core's end; this thread still has to answer who waits
+            except BaseException:  # `take` has made it the core's end; who waits has still to be answered
                 _log.exception("the core has failed at input %d", self.number)
             self._in_hand_since = None
 
     def _refuse_rest(self) -> None:
-        while True:
-            try:
-                waiting = self._inputs.get_nowait()
-            except Empty:
-                return
-            if waiting is not None:
-                self._refuse(waiting, "the core has stopped")
+        while (waiting := self._next()) is not None:
+            self._refuse(waiting, "the core has stopped")
+
+    def _next(self) -> Waiting | None:
+        """Return the input that has waited longest, None if none waits."""
+        try:
+            return self._inputs.get_nowait()
+        except Empty:
+            return None

@@ -3,7 +3,7 @@
     input ─▶ number, record ─▶ route ─▶ step ─▶ due market timers ─▶ actor ─▶ run queue until empty ─▶ next step
                                                                                 └▶ events for the journal: one batch
 
-`Core` runs this on a thread, `VirtualCore` in the caller's: the code that decides is this, and the same.
+`Core` runs this on one thread at a time, `VirtualCore` in the caller's: the code that decides is this, and the same.
 """
 
 from collections import deque
@@ -69,7 +69,7 @@ class Dispatch:
         self._journal = journal
         self._receiver = receiver
         self._actors: dict[str, CoreActor] = {}
-        self._inputs: SimpleQueue[Waiting | None] = SimpleQueue()
+        self._inputs: SimpleQueue[Waiting] = SimpleQueue()
         self._timers = MarketTimers()
         self._run_queue: deque[tuple[CoreActor, Any, pykka.Future[Any] | None]] = deque()
         self._events: list[Any] = []

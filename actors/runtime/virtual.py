@@ -29,9 +29,7 @@ class VirtualCore(Dispatch):
             return
         self.take(waiting)
         while not self._inputs.empty():
-            following = self._inputs.get()
-            if following is not None:
-                self.take(following)
+            self.take(self._inputs.get())
 
     def next_due(self, idle: Callable[[Timer], bool]) -> datetime | None:
         """Return when the next market timer is due, None without one; those that are `idle` are dropped before it."""

@@ -24,7 +24,7 @@ def listed(holdings: Sequence[Holding], rules: Rules) -> list[Listed]:
     """
     low, high = np.zeros((2, len(holdings)), np.int64)
     numbers = np.array([holding.number for holding in holdings], np.int64)
-    for number in np.unique(numbers).tolist():
+    for number in sorted(set(numbers.tolist())):
         mine = np.flatnonzero(numbers == number)
         some = [holdings[place] for place in mine.tolist()]
         low[mine], high[mine] = _extremes(some[0].track, some)

@@ -1,5 +1,6 @@
 """How the actors of the core take turns: the order of inputs decides everything."""
 
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -325,6 +326,114 @@ def test_the_core_shows_how_long_its_oldest_input_waits() -> None:
     assert live.core.progress().oldest_waiting > first.oldest_waiting > 0
     gate.set()
     live.end()
+
+
+# ── on the thread that brings the input ─────────────────────────────────────────────────────────────────────────────
+
+
+def input_of(message: Any) -> Timed:
+    return Timed(((0, "a", message),))
+
+
+def test_an_input_that_is_handed_is_taken_by_the_thread_that_brings_it_before_it_goes_on() -> None:
+    threads: list[int] = []
+
+    def script(message: Any) -> Iterable[Effect]:
+        threads.append(threading.get_ident())
+        return []
+
+    live = Live(a=Scripted(script))
+    live.core.start(timeout=30)
+    live.core.hand(input_of("x"))
+    assert threads == [threading.get_ident()]
+    assert live.core.progress().taken == 2
+    live.end()
+
+
+def test_an_input_handed_while_one_is_taken_waits_for_it() -> None:
+    gate, inside = threading.Event(), threading.Event()
+    seen: list[Any] = []
+
+    def script(message: Any) -> Iterable[Effect]:
+        seen.append(message)
+        inside.set()
+        assert gate.wait(30)
+        return []
+
+    live = Live(a=Scripted(script))
+    live.core.start(timeout=30)
+    live.core.put(input_of("x"))
+    assert inside.wait(30)
+    live.core.hand(input_of("y"))
+    assert seen == ["x"]
+    assert live.core.progress().waiting == 1
+    gate.set()
+    live.end()
+    assert seen == ["x", "y"]
+
+
+def test_what_a_behaviour_hands_to_its_own_core_is_an_input_behind_this_one() -> None:
+    seen: list[Any] = []
+
+    def script(message: Any) -> Iterable[Effect]:
+        seen.append(message)
+        if message == "x":
+            live.core.hand(input_of("y"))
+            seen.append("x is over")
+        return []
+
+    live = Live(a=Scripted(script))
+    live.core.start(timeout=30)
+    live.core.hand(input_of("x"))
+    live.end()
+    assert seen == ["x", "x is over", "y"]
+
+
+def test_what_is_handed_before_the_start_is_taken_at_it_and_after_the_stop_it_is_a_dead_letter() -> None:
+    behaviour = Scripted()
+    live = Live(a=behaviour)
+    live.core.hand(input_of("early"))
+    assert not behaviour.seen
+    live.core.start(timeout=30)
+    live.end()
+    assert [message for _, message in behaviour.seen] == ["early"]
+    live.core.hand(input_of("late"))
+    assert live.post.dead_letters[-1].reason == "the core has stopped"
+
+
+def test_inputs_of_many_threads_are_taken_one_at_a_time_and_those_of_each_thread_in_its_order() -> None:
+    seen: list[tuple[int, int]] = []
+    inside: list[Any] = []
+
+    def script(message: Any) -> Iterable[Effect]:
+        inside.append(message)
+        assert inside == [message]
+        seen.append(message)
+        inside.clear()
+        return []
+
+    live = Live(a=Scripted(script))
+    live.core.start(timeout=30)
+
+    def bring(sender: int) -> None:
+        for number in range(2_000):
+            # One that cannot be handed just then is put, and the next may be handed again.
+            (live.core.hand if (number + sender) % 3 else live.core.put)(input_of((sender, number)))
+
+    senders = [threading.Thread(target=bring, args=(sender,)) for sender in range(4)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(0.00001)
+    try:
+        for thread in senders:
+            thread.start()
+        for thread in senders:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    live.end()
+    assert not live.post.dead_letters
+    for sender in range(4):
+        assert [number for who, number in seen if who == sender] == list(range(2_000))
 
 
 def test_a_behaviour_that_cannot_start_stops_the_start() -> None:
