@@ -6,6 +6,7 @@ that names file, line and text.
 """
 
 import gzip
+import zlib
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -22,6 +23,8 @@ HEADER_LINES = 1
 MOST_DIGITS = 18  # what int64 holds of any number
 EXACT_DIGITS = 28  # what Decimal calculates with
 _GZIP_MAGIC = b"\x1f\x8b"
+_UNREADABLE = (OSError, EOFError, zlib.error)
+"""What reading and unpacking a file raises: it is not there, cut off, or damaged."""
 _PIECE = 1 << 22
 _COMMA, _NEWLINE, _DOT, _ZERO = 44, 10, 46, 48
 _MANY = 256
@@ -83,7 +86,7 @@ def read_header(path: Path) -> tuple[str, ...]:
             zipped = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
         with gzip.open(path) if zipped else path.open("rb") as lines:
             return names_of(lines.readline())
-    except (OSError, EOFError) as error:
+    except _UNREADABLE as error:
         raise _unreadable(path, error) from None
 
 
@@ -100,7 +103,7 @@ def text_of(path: Path) -> bytes:
     try:
         raw = path.read_bytes()
         text = gzip.decompress(raw) if raw.startswith(_GZIP_MAGIC) else raw
-    except (OSError, EOFError) as error:
+    except _UNREADABLE as error:
         raise _unreadable(path, error) from None
     return text.replace(b"\r\n", b"\n") if b"\r" in text else text
 
