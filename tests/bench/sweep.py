@@ -130,16 +130,19 @@ def figures(count: int = 64) -> Iterator[Figure]:
             took[workers] = time.perf_counter() - begun
             yield Figure("sweep", f"{count} backtests of a year, {workers} process(es)", took[workers], "s")
     yield Figure("sweep", "two processes to one, start included", took[1] / took[2], "x")
+    work = tasks(2 * count)  # of a minute with the probe beside it
     with dask(2) as address:
         shares, rates = [], []
         list(on_scheduler(address, work[:2], past))  # imports
+        before = bare(work)
         for _ in range(ROUNDS):
-            before = bare(work)
             begun = time.perf_counter()
-            assert len(list(on_scheduler(address, work, past))) == count
+            assert len(list(on_scheduler(address, work, past))) == len(work)
             distributed = time.perf_counter() - begun
-            shares.append((before + bare(work)) / 2 / distributed)
-            rates.append(count / distributed)
+            after = bare(work)
+            shares.append((before + after) / 2 / distributed)
+            rates.append(len(work) / distributed)
+            before = after
     yield Figure("sweep", "two Dask workers", median(rates), "backtests/s")
     yield Figure("sweep", "two Dask workers to two bare processes", median(shares), "x", least=0.93)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from atlas.backtest.engine import Played
 from atlas.backtest.sweep.task import Run, Task, run
@@ -44,7 +45,9 @@ def on_scheduler(
         if not client.scheduler_info(n_workers=-1)["workers"]:
             raise UnavailableError(f"--scheduler {address} has no worker: start some (`dask worker {address}`)")
         given = {name: client.scatter(_copied(played), broadcast=True, hash=False) for name, played in pasts.items()}
-        futures = {client.submit(_encoded, task, given[task.product], pure=False): task for task in tasks}
+        # All at once: told of one by one, the scheduler takes half as long again for each.
+        mapped = client.map(_encoded, tasks, [given[task.product] for task in tasks], pure=False)
+        futures = dict(zip(mapped, tasks, strict=True))
         try:
             for future, done in dask.as_completed(list(futures), loop=client.loop, with_results=True):
                 yield futures[future], _decoder.decode(done)
@@ -61,14 +64,23 @@ def on_scheduler(
 
 def _encoded(task: Task, played: Played) -> bytes:
     """Play a task on a worker. As MessagePack its result is on its way in a tenth of the time pickling takes."""
+    _align(played)
     return msgspec.msgpack.encode(run(task, played))
+
+
+def _align(played: Played) -> None:
+    """Lay the columns a worker was sent where NumPy is quick with them, once: they begin at any byte as they come."""
+    for name, column in _columns(played).items():
+        if not column.flags.aligned:
+            msgspec.structs.force_setattr(played.file, name, np.array(column))
 
 
 def _copied(played: Played) -> Played:
     """Return the past in memory: what is mapped here lies on no other machine's disk."""
-    fields = {
-        name: np.array(column)
-        for name in played.file.__struct_fields__
-        if isinstance(column := getattr(played.file, name), np.ndarray)
-    }
-    return msgspec.structs.replace(played, file=msgspec.structs.replace(played.file, **fields))
+    columns = {name: np.array(column) for name, column in _columns(played).items()}
+    return msgspec.structs.replace(played, file=msgspec.structs.replace(played.file, **columns))
+
+
+def _columns(played: Played) -> dict[str, NDArray[Any]]:
+    fields = {name: getattr(played.file, name) for name in played.file.__struct_fields__}
+    return {name: field for name, field in fields.items() if isinstance(field, np.ndarray)}
