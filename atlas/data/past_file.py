@@ -7,6 +7,7 @@ from pathlib import Path
 from atlas.data.column_files import is_columns, open_columns
 from atlas.data.inspection import JUMP, Inspection, inspect
 from atlas.data.parquet import SUFFIXES, read_parquet
+from atlas.data.unpack import unpacked
 from atlas.errors import DataError
 from atlas.market.candle_file import COLUMNS, CandleFile, candles_of, read_candles, whole_seconds
 from atlas.market.number_columns import Table, read_header, read_table
@@ -28,7 +29,7 @@ def read_past(named: Path, kept: Callable[[], Path] | None = None) -> PastFile:
         return file
     if {"price", "size"} <= set(read_header(named)):
         return read_trades(named)
-    return read_candles(named)
+    return read_candles(named, unpacked)
 
 
 def column_folder(named: Path, kept: Callable[[], Path] | None = None) -> Path | None:

@@ -5,6 +5,7 @@ An open outside [low, high] is allowed too (BitMEX opens at the close before) an
 it (`atlas.market.path`). More columns are ignored.
 """
 
+import gzip
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -14,7 +15,16 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from atlas.errors import DataError
-from atlas.market.number_columns import NumberColumn, Table, line_of, names_of, read_numbers, read_table, text_of
+from atlas.market.number_columns import (
+    NumberColumn,
+    Table,
+    Unpack,
+    line_of,
+    names_of,
+    read_numbers,
+    read_table,
+    text_of,
+)
 from atlas.market.plain_columns import read_plain
 
 COLUMNS = ("time", "open", "high", "low", "close", "volume")
@@ -65,14 +75,14 @@ class CandleFile(Struct, frozen=True):
         )  # fmt: skip
 
 
-def read_candles(path: Path | str) -> CandleFile:
-    """Read a candle file whole. Half the time of 527,040 gzipped rows is unpacking.
+def read_candles(path: Path | str, unpack: Unpack = gzip.decompress) -> CandleFile:
+    """Read a candle file whole. Nearly half the time of 527,040 gzipped rows is unpacking, unless `unpack` is quicker.
 
     Raises DataError, naming file, line and value: a missing column, an empty file, a row with too few fields, no
     number, times that do not ascend or repeat, a price of 0, high < low, or a close outside [low, high].
     """
     path = Path(path)
-    plain = _read_plain(path)
+    plain = _read_plain(path, unpack)
     if plain is not None:
         return plain
     table = read_table(path, COLUMNS)
@@ -85,9 +95,9 @@ def read_candles(path: Path | str) -> CandleFile:
     return file
 
 
-def _read_plain(path: Path) -> CandleFile | None:
+def _read_plain(path: Path, unpack: Unpack) -> CandleFile | None:
     """Return the candles of a file of plain numbers; None for any other, and where there is something to refuse."""
-    text = text_of(path)
+    text = text_of(path, unpack)
     header = names_of(text[: max(text.find(b"\n"), 0)])
     columns = read_plain(text, header, COLUMNS) if {*COLUMNS} <= {*header} else None
     if columns is None or columns["time"].scale:

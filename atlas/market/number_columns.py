@@ -7,7 +7,7 @@ that names file, line and text.
 
 import gzip
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,8 @@ _MANY = 256
 
 Ints = NDArray[np.int64]
 Letters = NDArray[np.uint8]
+Unpack = Callable[[bytes], bytes]
+"""Unpacks gzip; raises OSError, EOFError or zlib.error."""
 
 
 class NumberColumn(Struct, frozen=True):
@@ -98,11 +100,11 @@ def read_table(path: Path, needed: Sequence[str]) -> Table:
     return table_of(path, text_of(path), needed)
 
 
-def text_of(path: Path) -> bytes:
+def text_of(path: Path, unpack: Unpack = gzip.decompress) -> bytes:
     """Return what a file holds, unpacked, its lines ended by \\n. Raises DataError if it cannot be read."""
     try:
         raw = path.read_bytes()
-        text = gzip.decompress(raw) if raw.startswith(_GZIP_MAGIC) else raw
+        text = unpack(raw) if raw.startswith(_GZIP_MAGIC) else raw
     except _UNREADABLE as error:
         raise _unreadable(path, error) from None
     return text.replace(b"\r\n", b"\n") if b"\r" in text else text

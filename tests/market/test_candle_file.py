@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atlas.data.unpack import unpacked
 from atlas.errors import DataError
 from atlas.market.candle_file import CandleFile, read_candles
-from atlas.market.number_columns import read_header, read_numbers, read_table
+from atlas.market.number_columns import Unpack, read_header, read_numbers, read_table
 from atlas.market.trade_file import read_trades
 
 HEAD = "time,open,high,low,close,volume\n"
@@ -94,6 +95,13 @@ def test_a_wrong_candle_file_is_refused_with_line_and_value(tmp_path: Path, text
     assert complaint in str(caught.value)
 
 
+def test_a_file_of_several_gzip_members_reads_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv.gz"
+    path.write_bytes(gzip.compress((HEAD + ROW).encode()) + gzip.compress(ROW.replace("77836800", "77836860").encode()))
+    for unpack in (gzip.decompress, unpacked):
+        assert read_candles(path, unpack).times.tolist() == [1577836800, 1577836860]
+
+
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file"):
         read_candles(tmp_path / "none.csv")
@@ -106,9 +114,10 @@ def test_a_cut_gzip_file_is_refused(tmp_path: Path) -> None:
         read_candles(path)
 
 
+@pytest.mark.parametrize("unpack", [gzip.decompress, unpacked])
 @given(place=st.integers(min_value=0), mask=st.integers(1, 255))
 def test_a_damaged_gzip_file_is_refused_whichever_byte_it_is(
-    tmp_path_factory: pytest.TempPathFactory, place: int, mask: int
+    tmp_path_factory: pytest.TempPathFactory, unpack: Unpack, place: int, mask: int
 ) -> None:
     rows = "".join(f"{60 * n},1,2,1,2,{n * 7919 % 1000}\n" for n in range(1, 400))
     whole = gzip.compress((HEAD + rows).encode(), mtime=0)
@@ -116,10 +125,10 @@ def test_a_damaged_gzip_file_is_refused_whichever_byte_it_is(
     damaged[place % len(whole)] ^= mask
     path = tmp_path_factory.mktemp("damaged") / "a.csv.gz"
     path.write_bytes(whole)
-    undamaged = read_candles(path)
+    undamaged = read_candles(path, unpack)
     path.write_bytes(damaged)
     told(read_header, path)  # Of the first line alone, which may say anything now; but nothing else is raised.
-    candles = told(read_candles, path)
+    candles = told(lambda path: read_candles(path, unpack), path)
     # What says when and where it was packed is of no matter.
     assert str(path) in candles if isinstance(candles, str) else same(candles, undamaged)
 
