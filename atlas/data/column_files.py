@@ -8,14 +8,16 @@ import os
 import shutil
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
 from atlas.errors import DataError
-from atlas.market.candle_file import COLUMNS, CandleFile
+from atlas.market.candle_file import COLUMNS, LAST_TIME, CandleFile
+from atlas.market.number_columns import MOST_DIGITS
 
 FORM: Final = 1
 ABOUT: Final = "candles.json"
@@ -27,11 +29,11 @@ class About(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     form: int
     symbol: str
-    interval: int
-    scale: int
-    tick_units: int
-    volume_scale: int
-    rows: int
+    interval: Annotated[int, Meta(ge=1, le=LAST_TIME)]
+    scale: Annotated[int, Meta(ge=0, le=MOST_DIGITS)]
+    tick_units: Annotated[int, Meta(ge=1)]
+    volume_scale: Annotated[int, Meta(ge=0, le=MOST_DIGITS)]
+    rows: Annotated[int, Meta(ge=1)]
     source: str
     hashes: dict[str, str]
 
@@ -73,7 +75,7 @@ def read_about(folder: Path) -> About:
         about = msgspec.json.decode(path.read_bytes(), type=About)
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}; make the folder by `atlas data import`") from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{path} is not what was written there ({error}): import the candles anew") from error
     if about.form != FORM:
         raise DataError(f"{path} has form {about.form}, and this version reads {FORM}: import the candles anew")
@@ -81,9 +83,15 @@ def read_about(folder: Path) -> About:
 
 
 def open_columns(folder: Path) -> CandleFile:
-    """Return the candles of a folder, mapped into memory. Raises DataError for a missing or cut column."""
+    """Return the candles of a folder, mapped into memory. Raises DataError for a missing, cut or damaged column.
+
+    What lies in the columns is not looked at, but for the first time and the last: `check_columns` does that.
+    """
     about = read_about(folder)
     columns = {field: _column(folder / f"{name}.npy", about.rows) for name, field in _FIELDS.items()}
+    first, last = columns["times"][[0, -1]].tolist()
+    if not 0 <= first <= last < LAST_TIME:
+        raise DataError(f"{folder / 'time.npy'} begins with {first} and ends with {last}: import the candles anew")
     return CandleFile(
         path=folder, symbol=about.symbol, interval=about.interval, scale=about.scale, tick_units=about.tick_units,
         volume_scale=about.volume_scale, **columns,
@@ -92,8 +100,11 @@ def open_columns(folder: Path) -> CandleFile:
 
 def check_columns(folder: Path) -> None:
     """Compare every column with the hash it was written with. Raises DataError for the first that differs."""
-    for name, written in read_about(folder).hashes.items():
-        path = folder / f"{name}.npy"
+    hashes = read_about(folder).hashes
+    for name in COLUMNS:
+        if name not in hashes:
+            raise DataError(f"{folder / ABOUT} tells no hash of {name}.npy: import the candles anew")
+        path, written = folder / f"{name}.npy", hashes[name]
         found = _hash(path)
         if found != written:
             raise DataError(
@@ -104,7 +115,7 @@ def check_columns(folder: Path) -> None:
 def _column(path: Path, rows: int) -> NDArray[np.int64]:
     try:
         column: NDArray[np.int64] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:  # what a damaged header is read with raises of all kinds
         raise DataError(f"{path} cannot be read ({error}): import the candles anew") from error
     if column.shape != (rows,) or column.dtype != np.int64:
         raise DataError(f"{path} holds {column.shape} of {column.dtype}, not {rows} of int64: import the candles anew")

@@ -15,7 +15,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from atlas.market.candle_file import CandleFile
+from atlas.market.candle_file import LAST_TIME, CandleFile
 from atlas.market.number_columns import line_of
 
 FATAL: Final = (
@@ -26,7 +26,6 @@ JUMP: Final = Decimal("0.05")
 """From which share on an open beside the close before it is a jump."""
 SHOWN: Final = 20
 """Findings of one kind that are listed; all are counted."""
-_LAST_TIME: Final = 253_370_764_800  # 9999-01-01: milliseconds given as seconds lie far beyond it
 
 Rows = NDArray[np.bool_]
 
@@ -87,7 +86,7 @@ def _checks(
 ) -> Iterator[tuple[str, Rows, str, str | Callable[[int], str]]]:
     """Yield kind, the rows it holds for, the column to show, and the words; fatal kinds first."""
     apart = np.diff(file.times, prepend=file.times[:1] - step)
-    no_such = (file.times >= _LAST_TIME) | (file.times <= 0)
+    no_such = (file.times >= LAST_TIME) | (file.times <= 0)
     yield "not_ascending", apart < 0, "time", "is earlier than the row before: sort the file"
     yield "duplicate", apart == 0, "time", "is a duplicate of the row before: leave one out"
     yield "off_step", apart % step != 0, "time", f"is no whole number of steps of {step} s after the row before"
@@ -129,7 +128,7 @@ def _share(file: CandleFile, row: int) -> str:
 
 def _opens(file: CandleFile, row: int) -> datetime | None:
     at = int(file.times[row])
-    return datetime.fromtimestamp(at, UTC) if 0 < at < _LAST_TIME else None
+    return datetime.fromtimestamp(at, UTC) if 0 < at < LAST_TIME else None
 
 
 def _value(file: CandleFile, name: str, row: int) -> str:

@@ -33,7 +33,7 @@ def read_parquet(path: Path) -> Table:
         names = parquet.read_schema(path).names
         wanted = {name: _named(path, name, names) for name in COLUMNS}
         read = parquet.read_table(path, columns=list(wanted.values()))
-    except (OSError, pyarrow.ArrowException) as error:
+    except (OSError, ValueError, pyarrow.ArrowException) as error:
         raise DataError(f"{path}: cannot be read ({error}); give a whole Parquet file") from error
     columns = [_times(path, read[wanted["time"]])]
     columns += [_numbers(read[wanted[name]], 8 if name == "volume" else None) for name in COLUMNS[1:]]

@@ -17,12 +17,11 @@ from numpy.typing import NDArray
 from atlas.errors import DataError
 from atlas.market.bar import Bar
 from atlas.market.candle_file import COLUMNS, read_times
-from atlas.market.number_columns import MOST_DIGITS, NumberColumn, Table, line_of, read_exactly, read_table
+from atlas.market.number_columns import NumberColumn, Table, line_of, read_exactly, read_table
 from atlas.market.timeframes import TIMEFRAMES, period, require, seconds
 
 _DAY: Final = 86_400
 _FIRST_MONDAY: Final = 4 * _DAY  # 1970-01-05
-_LAST_TIME: Final = 253_370_764_800  # 9999-01-01: milliseconds given as seconds lie far beyond it
 _BY_SECONDS: Final = {step: name for name in TIMEFRAMES if (step := seconds(name)) is not None}
 
 Units = NDArray[np.int64]
@@ -93,7 +92,6 @@ def read_columns(path: Path | str, timeframe: str | None = None, symbol: str | N
     path = Path(path)
     table = read_table(path, COLUMNS)
     times = read_times(table)
-    _refuse(table, times >= _LAST_TIME, "time", "lies after the year 9998: write unix seconds, not milliseconds")
     *prices, volume = (read_exactly(table, name) for name in COLUMNS[1:])
     _check_prices(table, prices)
     step_name, step = _step(table, times, timeframe)
@@ -125,10 +123,8 @@ def read_columns(path: Path | str, timeframe: str | None = None, symbol: str | N
 def same_scale(prices: Sequence[NumberColumn]) -> list[Units] | None:
     """Return the units of columns counted at one scale, the finest; None where 64 bits cannot hold them."""
     scale = max(column.scale for column in prices)
-    for column in prices:
-        most = 10**MOST_DIGITS // 10 ** (scale - column.scale)
-        if not most or int(column.units.max(initial=0)) >= most:
-            return None
+    if not all(column.fits(scale) for column in prices):
+        return None
     return [column.at_scale(scale).astype(np.int64, copy=False) for column in prices]
 
 

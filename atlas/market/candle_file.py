@@ -9,6 +9,7 @@ import gzip
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from msgspec import Struct
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from atlas.errors import DataError
 from atlas.market.number_columns import (
+    MOST_DIGITS,
     NumberColumn,
     Table,
     Unpack,
@@ -28,6 +30,8 @@ from atlas.market.number_columns import (
 from atlas.market.plain_columns import read_plain
 
 COLUMNS = ("time", "open", "high", "low", "close", "volume")
+LAST_TIME: Final = 4_102_444_800
+"""2100-01-01 in unix seconds: milliseconds given as seconds lie far beyond it."""
 _FEW = 1_000
 _PRICES = ("open", "high", "low", "close")
 
@@ -79,7 +83,7 @@ def read_candles(path: Path | str, unpack: Unpack = gzip.decompress) -> CandleFi
     """Read a candle file whole. Nearly half the time of 527,040 gzipped rows is unpacking, unless `unpack` is quicker.
 
     Raises DataError, naming file, line and value: a missing column, an empty file, a row with too few fields, no
-    number, times that do not ascend or repeat, a price of 0, high < low, or a close outside [low, high].
+    number, times that do not ascend, repeat or are no seconds, a price of 0, high < low, a close outside [low, high].
     """
     path = Path(path)
     plain = _read_plain(path, unpack)
@@ -103,8 +107,9 @@ def _read_plain(path: Path, unpack: Unpack) -> CandleFile | None:
     if columns is None or columns["time"].scale:
         return None
     file = _candles(path, columns["time"].units, columns)
-    sound = (np.diff(file.times) > 0).all() and min(int(getattr(file, name).min()) for name in _PRICES) > 0
-    sound = sound and ((file.low <= file.close) & (file.close <= file.high)).all()
+    sound = int(file.times[-1]) < LAST_TIME and bool((np.diff(file.times) > 0).all())
+    sound = sound and min(int(getattr(file, name).min()) for name in _PRICES) > 0
+    sound = sound and bool(((file.low <= file.close) & (file.close <= file.high)).all())
     return file if sound else None
 
 
@@ -118,6 +123,13 @@ def candles_of(table: Table, times: NDArray[np.int64]) -> CandleFile:
 
 def _candles(path: Path, times: NDArray[np.int64], columns: Mapping[str, NumberColumn]) -> CandleFile:
     scale = max(columns[name].scale for name in _PRICES)
+    for name in _PRICES:
+        if not columns[name].fits(scale):
+            largest = Decimal(int(columns[name].units.max())).scaleb(-columns[name].scale)
+            raise DataError(
+                f"{path}: {name} {largest:f} has too many digits at the {scale} decimals other prices have; at most "
+                f"{MOST_DIGITS} in all"
+            )
     units = {name: columns[name].at_scale(scale) for name in _PRICES}
     volume = columns["volume"]
     return CandleFile(
@@ -134,11 +146,12 @@ def _candles(path: Path, times: NDArray[np.int64], columns: Mapping[str, NumberC
 
 
 def read_times(table: Table) -> NDArray[np.int64]:
-    """Read the column `time` as whole unix seconds that ascend; DataError otherwise."""
+    """Read the column `time` as whole unix seconds that ascend and end before LAST_TIME; DataError otherwise."""
     times = whole_seconds(table)
     step = np.diff(times)
     _refuse(table, np.concatenate(([False], step == 0)), "time", "is a duplicate of the row before")
     _refuse(table, np.concatenate(([False], step < 0)), "time", "is earlier than the row before: sort the file")
+    _refuse(table, times >= LAST_TIME, "time", "lies after the year 2099: write unix seconds, not milliseconds")
     return times
 
 

@@ -71,7 +71,7 @@ def _rate(table: Table, row: int) -> Decimal:
         rate = Decimal(text)
     except InvalidOperation:
         rate = Decimal("NaN")
-    if not rate.is_finite() or abs(rate) >= 1:
+    if not rate.is_finite() or rate.copy_abs() >= 1:  # abs() rounds, which 1e+999999999 does not survive
         raise DataError(
             f"{table.path}, line {line_of(row)}: rate '{text}' is no share of notional, a number between -1 and 1 "
             "(0.0001 = 0.01 %); mend the row"

@@ -46,8 +46,12 @@ class NumberColumn(Struct, frozen=True):
     units: NDArray[Any]
     scale: int
 
+    def fits(self, scale: int) -> bool:
+        """Whether 64 bits hold the units counted at another scale, not smaller than the column's own."""
+        return bool(self.units.max(initial=0) < 10**MOST_DIGITS // 10 ** (scale - self.scale))
+
     def at_scale(self, scale: int) -> NDArray[np.int64]:
-        """Return the units counted at another scale, not smaller than the column's own."""
+        """Return the units counted at another scale that `fits`."""
         widened: NDArray[np.int64] = self.units * np.int64(10 ** (scale - self.scale))
         return widened
 

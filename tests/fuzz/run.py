@@ -53,7 +53,7 @@ def attempt(target: Target, seed: int, number: int, found: Found) -> None:
 def main() -> int:
     """Run until the time is over; return 1 where something was found."""
     parser = argparse.ArgumentParser(prog="scripts/fuzz", description=__doc__)
-    parser.add_argument("target", choices=("frames", "rest", "config"))
+    parser.add_argument("target", choices=("frames", "rest", "config", "files"))
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--case", type=int, help="run this one case only, and show its input")

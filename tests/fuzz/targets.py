@@ -3,8 +3,11 @@
 A case ends well or with an AtlasError; anything else that comes out is a finding.
 """
 
+import copy
+import gzip
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,18 +18,35 @@ from typing import Any, Protocol
 from unittest.mock import patch
 from urllib.request import urlopen
 
+import pyarrow
+import pyarrow.parquet
+
 from actors.feed import Feed
 from actors.feed_reader import Connected, FrameArrived
 from actors.feed_state import FeedOptions
+from atlas.backtest.sweep.grid import read_grid, walks
 from atlas.cli.options import Choice
 from atlas.config import default_settings
+from atlas.data.column_files import check_columns, open_columns, write_columns
+from atlas.data.past_file import read_past
 from atlas.exchange.rest import Rest
 from atlas.exchange.wire import decode_frame
+from atlas.market.candle_bars import read_bars
+from atlas.market.candle_file import read_candles
+from atlas.market.funding_file import read_funding
+from atlas.market.past import span
 from tests.fakes.rest_server import Reply, Request, RestServer
 from tests.fuzz.material import PRODUCTS, exchange, played_frames, recorded_frames, recorded_payloads
 from tests.fuzz.mutation import ODD, Mutator, written_out
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+BEGINS = 1_704_067_200
+CANDLES, TRADES = ["time", "open", "high", "low", "close", "volume"], ["time", "price", "size", "side"]
+NUMBERS = (
+    "0.00000001", "99999999999", "1e5", "1e-5", "123456789012345678", "60000.1234567890123", "1704067200000",
+    "1704067200.5", "4102444799", "4102444800", "253370764800", "+1",
+)  # fmt: skip
+"""Numbers that are right in some column and wrong in others."""
 FRESH = 500
 """Frames after which the feed begins anew."""
 
@@ -148,6 +168,91 @@ class Configuration:
         return _possible(str(mutator.random.choice(ODD)) if odd else mutator.bytes(b"[1, 2]").decode("latin-1"))
 
 
+class Files:
+    """The readers of the past: candles, trades, funding as CSV, gzipped too, Parquet, columns, and a sweep's grid."""
+
+    def __init__(self, place: Path) -> None:
+        self._place, self.shown = place, ""
+        minutes = [(BEGINS + 60 * n, 60_000 + n % 7, 60_010, 59_990, 60_000 + n % 5, 3 + n % 11) for n in range(90)]
+        candles = [[str(at), *(f"{price / 100:.2f}" for price in prices), str(size)] for at, *prices, size in minutes]
+        trades = [[f"{BEGINS + n}.{n:06}", "600.01", "2", "buy" if n % 2 else "SELL"] for n in range(90)]
+        funding = [[str(BEGINS + 3600 * n), f"-0.000{n}"] for n in range(9)]
+        self._tables = {
+            "candles": [CANDLES, *candles],
+            "trades": [TRADES, *trades],
+            "funding": [["time", "rate"], *funding],
+        }
+        (place / "whole.csv").write_bytes(_csv(self._tables["candles"]))
+        write_columns(read_candles(place / "whole.csv"), place / "columns", "fuzz")
+        columns = dict(zip(CANDLES, map(list, zip(*minutes, strict=True)), strict=True))
+        pyarrow.parquet.write_table(pyarrow.table(columns), place / "whole.parquet")
+        self._made = {
+            "data": [str(place / "whole.csv")], "products": ["BIP-20DEC30-CDE"], "timeframes": ["15m"],
+            "from": "2024-01-01", "settings": {"sizing": {"risk_share": 0.01}},
+            "grid": {"strat": {"stop": ["structure"]}, "gates": {"min_magnitude": [0.003, 0.005]}},
+            "walk_forward": {"train_days": 9, "test_days": 3},
+        }  # fmt: skip
+
+    def case(self, random: Random) -> None:
+        """Write one kind of file and read it, as a backtest, `atlas label` and `atlas data verify` do."""
+        mutator = Mutator(random)
+        kind = random.choice((*self._tables, "gzip", "parquet", "columns", "grid"))
+        getattr(self, f"_{kind}", lambda mutator: self._table(kind, mutator))(mutator)
+
+    def _table(self, kind: str, mutator: Mutator) -> None:
+        rows = copy.deepcopy(self._tables[kind])
+        for _ in range(mutator.random.choice((1, 1, 1, 2))):
+            row = mutator.random.choice(rows[1:])
+            place = mutator.random.randrange(len(row))
+            field = row[place]
+            row[place] = str(mutator.random.choice((*ODD, *NUMBERS, f"{field}0", f"0{field}", f" {field}")))
+        text = _csv(rows)
+        path = self._written("a.csv", text if mutator.random.random() < 0.7 else mutator.bytes(text))
+        if kind == "funding":
+            read_funding(path)
+        else:
+            self._read(path)
+            read_bars(path, "15m")
+
+    def _gzip(self, mutator: Mutator) -> None:
+        self._read(self._written("a.csv.gz", mutator.bytes(gzip.compress(_csv(self._tables["candles"]), mtime=0))))
+
+    def _parquet(self, mutator: Mutator) -> None:
+        self._read(self._written("a.parquet", mutator.bytes((self._place / "whole.parquet").read_bytes())))
+
+    def _columns(self, mutator: Mutator) -> None:
+        folder = self._place / "a"
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(self._place / "columns", folder)
+        path = mutator.random.choice(sorted(folder.iterdir()))
+        raw = path.read_bytes()
+        if path.suffix == ".json" and mutator.random.random() < 0.7:
+            path.write_bytes(mutator.json(json.loads(raw)))
+        else:
+            path.write_bytes(mutator.bytes(raw))
+        self.shown = f"{path.name} {path.read_bytes()!r}"
+        span(open_columns(folder))
+        check_columns(folder)
+
+    def _grid(self, mutator: Mutator) -> None:
+        text = written_out(toml(mutator.tree(self._made))).encode("utf-8", "surrogatepass")
+        path = self._written("grid.toml", text if mutator.random.random() < 0.7 else mutator.bytes(text))
+        walks(read_grid(path).walk_forward, NOW - timedelta(days=30), NOW)
+
+    def _read(self, path: Path) -> None:
+        span(read_past(path))
+
+    def _written(self, name: str, raw: bytes) -> Path:
+        path = self._place / name
+        path.write_bytes(raw)
+        self.shown = f"{name} {raw!r}"
+        return path
+
+
+def _csv(rows: list[list[str]]) -> bytes:
+    return "".join(f"{','.join(row)}\n" for row in rows).encode("utf-8", "surrogatepass")
+
+
 def _possible(text: str) -> str:
     """Return a text the operating system takes as a name or value of the environment."""
     return text.replace("\0", "").encode("utf-8", "replace").decode()[:3000]
@@ -212,8 +317,11 @@ def opened(name: str, shared: Path | None) -> Iterator[Target]:
                 for variable in [name for name in os.environ if name.startswith("ATLAS_")]:
                     del os.environ[variable]
                 yield Configuration(Path(place))
+        case "files":
+            with tempfile.TemporaryDirectory() as place:
+                yield Files(Path(place))
         case _:
-            raise ValueError(f"{name!r} is no target: frames, rest or config")
+            raise ValueError(f"{name!r} is no target: frames, rest, config or files")
 
 
 def _payloads(url: str) -> dict[str, list[Any]]:

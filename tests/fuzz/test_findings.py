@@ -5,14 +5,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from unittest.mock import patch
 
+import pyarrow
 import pytest
+from pyarrow import parquet
 
+from atlas.backtest.sweep.grid import read_grid
 from atlas.config import load
+from atlas.data.column_files import check_columns, open_columns, write_columns
+from atlas.data.past_file import read_past
 from atlas.errors import ConfigurationError, CredentialError, DataError, ExchangeError, UnknownProduct
 from atlas.exchange.listing_reader import read_product
 from atlas.exchange.rest import Rest
 from atlas.exchange.times import parse_time, parse_unix
 from atlas.exchange.wire import decode_frame
+from atlas.market.candle_file import CandleFile
+from atlas.market.funding_file import read_funding
 from db.engine import resolve_url
 from tests.fakes.rest_server import Reply, RestServer
 
@@ -93,3 +100,77 @@ def test_a_credential_that_is_no_text_is_named(tmp_path: Path) -> None:
 def test_a_database_url_whose_port_is_no_number_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="the database URL cannot be read"):
         resolve_url("postgresql://a:b:c/name", {})
+
+
+# ── files of the past ───────────────────────────────────────────────────────────────────────────────────────────────
+
+CSV = "time,open,high,low,close,volume\n1704067200,1,2,1,2,3\n1704067260,1,2,1,2,3\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (CSV.replace("1704067260", "1704067260000"), "line 3: time 1704067260000 lies after the year 2099: write unix"),
+        (CSV.replace("1,2,1,2,3", "99999999999,99999999999,0.00000001,1,3", 1), "open 99999999999 has too many digits"),
+        ("time,price,size,side\n1704067260000,1,2,buy\n", "line 2: time 1704067260000 lies after the year 2099"),
+        ("time,price,size,side\n17040672600000000,1,2,buy\n", "line 2: time 17040672600000000 lies after"),
+    ],
+    ids=["milliseconds", "prices that no 64 bits hold together", "milliseconds of trades", "microseconds of trades"],
+)  # fmt: skip
+def test_a_number_that_is_right_only_by_itself_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(DataError, match=said):
+        read_past(tmp_path / "a.csv")
+
+
+def test_a_rate_that_cannot_even_be_rounded_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("time,rate\n1704067200,1E+999999999\n")
+    with pytest.raises(DataError, match=r"line 2: rate '1E\+999999999' is no share of notional"):
+        read_funding(tmp_path / "a.csv")
+
+
+def test_a_column_whose_name_is_no_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    parquet.write_table(pyarrow.table({name: [1, 2] for name in CSV.split("\n")[0].split(",")}), path)
+    path.write_bytes(path.read_bytes().replace(b"close", b"clo\xf3e"))
+    with pytest.raises(DataError, match="cannot be read"):
+        read_past(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("candles.json", b'"fuzz"', b'"f\xf3zz"'),
+        ("candles.json", b'"interval": 60', b'"interval": 60000000000000000'),
+        ("candles.json", b'"scale": 0', b'"scale": -1'),
+        ("volume.npy", b"'shape': (2,)", b"'shape': (2, "),
+        ("time.npy", (1704067260).to_bytes(8, "little"), (1 << 50).to_bytes(8, "little")),
+        ("candles.json", b'"high"', b'"high\\u0000"'),
+    ],
+    ids=["no text", "steps without end", "less than no decimals", "a header without end", "no time", "another column"],
+)  # fmt: skip
+def test_columns_damaged_anywhere_are_refused(tmp_path: Path, name: str, old: bytes, new: bytes) -> None:
+    (tmp_path / "a.csv").write_text(CSV)
+    file = read_past(tmp_path / "a.csv")
+    assert isinstance(file, CandleFile)
+    write_columns(file, tmp_path / "a", "fuzz")
+    path = tmp_path / "a" / name
+    assert path.read_bytes().count(old) == 1
+    path.write_bytes(path.read_bytes().replace(old, new))
+
+    def opened() -> None:
+        open_columns(tmp_path / "a")
+        check_columns(tmp_path / "a")
+
+    with pytest.raises(DataError, match=name):
+        opened()
+
+
+@pytest.mark.parametrize(
+    ("days", "said"), [("3650000", r"train_days = 3650000: give 1 to 36500"), ("9" * 5000, "docs/sweep.md tells")]
+)
+def test_windows_longer_than_the_calendar_are_refused(tmp_path: Path, days: str, said: str) -> None:
+    path = tmp_path / "grid.toml"
+    path.write_text(f'data = ["a"]\nproducts = ["b"]\n[grid]\n[walk_forward]\ntrain_days = {days}\ntest_days = 30\n')
+    with pytest.raises(ConfigurationError, match=said):
+        read_grid(path)

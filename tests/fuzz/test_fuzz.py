@@ -12,7 +12,7 @@ from tests.fuzz.targets import opened
 SEED = 20261122
 
 
-@pytest.mark.parametrize(("target", "cases"), [("frames", 2000), ("rest", 150), ("config", 150)])
+@pytest.mark.parametrize(("target", "cases"), [("frames", 2000), ("rest", 150), ("config", 150), ("files", 600)])
 def test_whatever_comes_from_outside_is_taken_or_refused_with_an_error_of_our_own(target: str, cases: int) -> None:
     found = Found()
     with opened(target, None) as reader:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta
 from itertools import pairwise, product
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -14,6 +14,8 @@ from atlas.errors import ConfigurationError
 Parameters = dict[str, Any]
 """`section.key` → value, in the order of the grid."""
 
+MOST_DAYS: Final = 36_500
+"""What a window may last: more than any market has."""
 Criterion = Literal["sharpe", "net", "expectancy", "profit_factor"]
 
 
@@ -84,7 +86,7 @@ def read_grid(path: Path) -> Grid:
         grid = msgspec.convert(tree | written, Grid)
     except OSError as error:
         raise ConfigurationError(f"{path}: {error.strerror}; give a grid as docs/sweep.md describes") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+    except (ValueError, RecursionError, msgspec.ValidationError) as error:  # also bytes, and numbers of 4300 digits
         raise ConfigurationError(f"{path}: {error}; docs/sweep.md tells what a grid holds") from error
     _check(path, grid)
     return grid
@@ -104,9 +106,10 @@ def _check(path: Path, grid: Grid) -> None:
     walk = grid.walk_forward
     if walk is None:
         return
-    for name in ("train_days", "test_days"):
-        if getattr(walk, name) < 1:
-            raise ConfigurationError(f"{path}: walk_forward.{name} = {getattr(walk, name)}: give at least 1")
+    for name, least in (("train_days", 1), ("test_days", 1), ("step_days", 0)):
+        days = getattr(walk, name)
+        if not least <= days <= MOST_DAYS:
+            raise ConfigurationError(f"{path}: walk_forward.{name} = {days}: give {least} to {MOST_DAYS}")
     if walk.step_days and walk.step_days < walk.test_days:
         raise ConfigurationError(
             f"{path}: walk_forward.step_days = {walk.step_days} is below test_days = {walk.test_days}: the tests would "
