@@ -13,12 +13,12 @@ import msgspec
 from sqlalchemy import Connection, Engine, select
 
 from actors.messages import decode, encode
-from actors.roles import Decider, core_roles
+from actors.roles import Decider, core_roles, described
 from actors.route import route
 from actors.runtime.recorder import Codec
 from actors.runtime.recording import Checkpoint, Record, read
 from actors.runtime.replay import replay
-from actors.runtime.retention import DESCRIBED, recorded_between, recordings
+from actors.runtime.retention import recorded_between, recordings
 from db.engine import connect, snapshot
 from db.models import EventRow
 
@@ -81,7 +81,7 @@ def compared(account_dir: Path, begin: datetime, end: datetime, url: str, accoun
         for directory in recordings(account_dir):
             if not recorded_between(directory, begin, end):
                 continue
-            decider = msgspec.json.decode((directory / DESCRIBED).read_bytes(), type=Decider)
+            decider = described(directory)
             if decider.version != version:
                 found.passed_over.append(f"{directory.name} was recorded by version {decider.version}")
                 continue

@@ -4,6 +4,7 @@ Used by the live system, by replay and by `atlas scan`: the same roles wherever 
 """
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,9 +15,11 @@ from actors.risk_monitor import RiskMonitor, RiskState
 from actors.route import BROKER, ENTRY, RISK, SCANNER
 from actors.runtime.behaviour import Behaviour, Role
 from actors.runtime.policy import Policy
+from actors.runtime.retention import DESCRIBED
 from actors.scanner import Scanner
 from actors.scanner_frames import Remembered, ScannerState
 from actors.scanner_shown import ShownScanner
+from atlas.errors import DataError
 from atlas.market.funding_file import FundingFile
 from atlas.rules import Rules
 
@@ -36,6 +39,17 @@ class Decider(msgspec.Struct, frozen=True):
     rules: Rules
     symbols: tuple[str, ...]
     version: str
+
+
+def described(directory: Path) -> Decider:
+    """Return what the decisions of a recording depend on. Raises DataError where that is missing or damaged."""
+    path = directory / DESCRIBED
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Decider)
+    except FileNotFoundError:
+        raise DataError(f"{path} is missing: it says under which settings the inputs were recorded") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} is damaged ({error}): without the settings the inputs cannot be played") from None
 
 
 class CoreStates(msgspec.Struct):

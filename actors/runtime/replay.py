@@ -27,11 +27,12 @@ def replay(
 
     A checkpoint of reason `start` begins a core afresh, as the process did. `roles` are those of the recording, their
     states are taken from it. Records before the first checkpoint are passed over: nothing is known of the state then.
-    Raises DataError if the numbers do not fit, or if a recorded input leaves the core unable to go on; InternalError
-    if the checkpoint is of other actors.
+    Raises DataError if there are inputs and no checkpoint, if the numbers do not fit, or if a recorded input leaves the
+    core unable to go on; InternalError if the checkpoint is of other actors.
     """
     playing = tuple(roles)
     core: VirtualCore | None = None
+    passed_over = 0
     journalled = Sink()
     try:
         for record in records:
@@ -46,6 +47,13 @@ def replay(
                 _play(core, record, codec)
                 yield from [message for message in journalled.messages if isinstance(message, EventBatch)]
                 journalled.messages.clear()
+            else:
+                passed_over += 1
+        if core is None and passed_over:
+            raise DataError(
+                f"the recording's {passed_over} inputs have no checkpoint before them: nothing is known of the state "
+                "they met; give a --from at which there is one, or a --to behind the next midnight"
+            )
     finally:
         if core is not None:
             core.close()

@@ -93,16 +93,13 @@ def replayed(
     from actors.messages import decode, encode
     from actors.night_compare import Again, noted
     from actors.past_outcome import Told
-    from actors.roles import Decider, core_roles
+    from actors.roles import core_roles, described
     from actors.route import route
     from actors.runtime.recorder import Codec
     from actors.runtime.recording import read
     from actors.runtime.replay import replay as play
 
-    described = directory / "decider.json"
-    if not described.is_file():
-        raise DataError(f"{described} is missing: it says under which settings the inputs were recorded")
-    decider = msgspec.json.decode(described.read_bytes(), type=Decider)
+    decider = described(directory)
     told, again, events = Told(decider.rules), Again(), list[tuple[str, bytes]]()
     records = noted(read(directory, from_, to), again.runs)
     for batch in play(records, core_roles(decider), route, Codec(encode=encode, decode=decode)):

@@ -1,6 +1,7 @@
 """`atlas replay --recording DIR --json`: what was recorded of some hours gives what their candles give."""
 
 import json
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -106,3 +107,28 @@ def test_to_is_the_last_moment_of_the_recording_that_is_played(place: Path, past
     closed = [trade for trade in whole.trades if trade.exit_time is not None and trade.exit_time <= until]
     assert 0 < len(closed) < len(whole.trades)
     assert played(place, "--to", until.isoformat())["trades"] == json.loads(as_json(closed))
+
+
+@pytest.mark.parametrize(
+    ("damaged", "said"),
+    [(b'{"rules": {', "json is damaged"), (b'{"version": "\xf3"}', "json is damaged"), (None, "json is missing")],
+)
+def test_a_recording_without_its_settings_is_refused(
+    place: Path, tmp_path: Path, damaged: bytes | None, said: str
+) -> None:
+    recording = shutil.copytree(place / "recording", tmp_path / "recording")
+    (recording / "decider.json").unlink()
+    if damaged is not None:
+        (recording / "decider.json").write_bytes(damaged)
+    told = Commands(tmp_path)("replay", "--recording", "recording")
+    assert told.code == 65
+    assert said in told.err
+
+
+def test_a_recording_whose_checkpoint_is_cut_off_is_refused(place: Path, tmp_path: Path) -> None:
+    recording = shutil.copytree(place / "recording", tmp_path / "recording")
+    checkpoint = next(recording.glob("*.checkpoint.zst"))
+    checkpoint.write_bytes(checkpoint.read_bytes()[: checkpoint.stat().st_size // 2])
+    told = Commands(tmp_path)("replay", "--recording", "recording")
+    assert told.code == 65
+    assert "inputs have no checkpoint before them" in told.err

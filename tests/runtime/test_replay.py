@@ -265,6 +265,14 @@ def test_inputs_before_the_first_checkpoint_are_passed_over(two_days: tuple[Path
     assert encoded(replay(headless, roles(), route, CODEC)) == encoded(rest)
 
 
+def test_inputs_without_any_checkpoint_are_no_replay(two_days: tuple[Path, list[EventBatch], Kit]) -> None:
+    directory, _, _ = two_days
+    headless = [record for record in read(directory) if isinstance(record, RecordedInput)]
+    with pytest.raises(DataError, match=f"the recording's {len(headless)} inputs have no checkpoint before them"):
+        list(replay(headless, roles(), route, CODEC))
+    assert list(replay([], roles(), route, CODEC)) == []
+
+
 def test_retirement_is_in_the_checkpoint(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path, CODEC, lambda: NOON)
     kit = Kit(roles(Policy(limit=0)), route, recorder=recorder, outside=["alerter"])
