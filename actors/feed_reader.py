@@ -93,10 +93,10 @@ class LineOptions(msgspec.Struct, frozen=True):
     """How the socket is used.
 
     `silence`: seconds without a frame after which the peer counts as dead. `most_waiting`: frames handed over and not
-    yet handled; beyond it the connection is dropped, since the exchange drops slow readers anyway (wall time), or with
-    `waits` the reader stands still until the feed has caught up, and with it an exchange that waits for its clients
-    (compressed time). `largest_backlog`: the same for the inputs waiting behind the feed, if `waits`. `pause`: seconds
-    between two messages of ours, half of the 8 a second the exchange allows (coinbase.md 1.1).
+    yet handled; beyond it the connection is dropped, since the exchange drops slow readers anyway (wall time). With
+    `waits` the reader stands still instead while more than `largest_backlog` of them and of the inputs behind the feed
+    wait, and with it an exchange that waits for its clients (compressed time). `pause`: seconds between two messages of
+    ours, half of the 8 a second the exchange allows (coinbase.md 1.1).
     """
 
     silence: float = 5.0
@@ -291,9 +291,8 @@ class _Reader(threading.Thread):
         return self._heard - arrived
 
     def _behind(self) -> bool:
-        if self._delivered - self._taken >= self._options.most_waiting:
-            return True
-        return self._line.backlog is not None and self._line.backlog() > self._options.largest_backlog
+        behind = 0 if self._line.backlog is None else self._line.backlog()
+        return self._delivered - self._taken + behind > self._options.largest_backlog
 
     def _silent(self) -> bool:
         return not self._standing_still and self._line.monotonic() - self._heard > self._options.silence

@@ -31,8 +31,8 @@ class Core(Dispatch):
     """The core as a child of the supervisor: inputs are taken one at a time, in the order they came.
 
     What is `put` is taken by a daemon thread of its own. What is `hand`ed is taken by the thread that brings it if none
-    is being taken: a thread that has to be woken first costs the tick path more than the input itself. Whoever holds
-    `_taking` takes all that waits, from start to stop nobody else touches an actor.
+    is being taken: a thread that has to be woken first costs the tick path more than the input itself. Who holds
+    `_taking` takes all that waits; nobody else touches an actor between start and stop.
     """
 
     _thread: threading.Thread | None = None
