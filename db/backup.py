@@ -73,7 +73,7 @@ def restore(url: str | URL, path: Path, *, stamp: str) -> Restored:
             revision = current(beside)
             existed = _exists(connection, name)
             _exchange(admin, name if existed else None, kept, fresh, name)
-        except BaseException:
+        except BaseException:  # however it ends, nothing half restored is left behind
             connection.execute(text(f"DROP DATABASE IF EXISTS {quoted(fresh)}"))
             raise
     return Restored(revision, kept if existed else None)

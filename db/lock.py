@@ -132,7 +132,7 @@ class AccountLock:
             taken = bool(connection.execute(_try, {"number": lock_number(self.account)}).scalar_one())
             if not taken:
                 raise AlreadyRunning(f"account {self.account!r} is held by {_holder(connection, self.account)}")
-        except BaseException:
+        except BaseException:  # however it ends, a connection may hold the lock only if somebody holds the connection
             connection.close()
             raise
         self._session = int(connection.execute(_session).scalar_one())

@@ -58,7 +58,7 @@ class Spool:
         self._read = 0
         try:
             self._size = self._whole()
-        except BaseException:
+        except BaseException:  # however it ends, the file is open for a spool that is there
             self._file.close()
             raise
         self._file.truncate(self._size)

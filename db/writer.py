@@ -92,7 +92,7 @@ class Writer:
                 return self._whole(batches, extras, stamp)
             except AlreadyRunning:
                 raise
-            except Exception as error:
+            except Exception as error:  # `verdict` tells what each kind means
                 found = verdict(error)
                 if found == "away":
                     raise self._away(error) from error
@@ -108,7 +108,7 @@ class Writer:
         try:
             with self._engine.connect() as connection:
                 return int(connection.execute(newest).scalar_one())
-        except Exception as error:
+        except Exception as error:  # a read that fails, however it does, is a database that is away
             raise self._away(error) from error
 
     # ── transactions ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -136,7 +136,7 @@ class Writer:
                             _execute(connection, rows)
                     except AlreadyRunning:
                         raise
-                    except Exception as error:
+                    except Exception as error:  # only what the database refuses is set aside, all else is raised
                         if verdict(error) != "poison":
                             raise self._away(error) from error
                         refused.append(entry.id)
@@ -146,7 +146,7 @@ class Writer:
             try:
                 with connection.begin_nested():
                     self._finish(connection, extras)
-            except Exception as error:
+            except Exception as error:  # as above
                 if verdict(error) != "poison":
                     raise self._away(error) from error
                 _log.error(

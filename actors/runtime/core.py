@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Sequence
+from datetime import datetime
 from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import Any
@@ -13,7 +14,10 @@ from pykka._envelope import Envelope  # Private by name: see tests/contract/test
 from actors.messages import Pulse
 from actors.runtime.dispatch import Dispatch
 from actors.runtime.faults import describe
-from actors.runtime.inputs import Waiting
+from actors.runtime.inputs import Route, Waiting
+from actors.runtime.post import Post
+from actors.runtime.recorder import Recorder
+from actors.runtime.shell import Receiver, call_receive
 from atlas.errors import AtlasError, InternalError
 
 _log = logging.getLogger(__name__)
@@ -39,8 +43,18 @@ class Core(Dispatch):
     _closed = False
     _in_hand_since: float | None = None
 
-    def __init__(self, *args: Any, **more: Any) -> None:
-        super().__init__(*args, **more)
+    def __init__(
+        self,
+        route: Route,
+        post: Post,
+        recorder: Recorder | None = None,
+        *,
+        number: int = 0,
+        market_time: datetime | None = None,
+        receiver: Receiver = call_receive,
+    ) -> None:
+        """See Dispatch."""
+        super().__init__(route, post, recorder, number=number, market_time=market_time, receiver=receiver)
         self._taking = threading.Lock()
         self._taking.acquire()  # Nothing is taken before the behaviours have started, nor after the stop.
         self._calls: SimpleQueue[bool] = SimpleQueue()

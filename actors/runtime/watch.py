@@ -135,7 +135,7 @@ class Watch:
         for child in children:
             try:
                 child.pulse(self._beats)
-            except Exception as error:
+            except Exception as error:  # whatever it is, the others still have to be pulsed
                 _log.exception("%s failed at its pulse", child.name)
                 self._note(child.name, error=describe(error))
 

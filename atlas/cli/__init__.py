@@ -76,7 +76,7 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         status = 0
-    except BaseException as error:
+    except BaseException as error:  # every end of a command is one line and the exit code of its kind
         status = _fault(error)
     sys.exit(status if isinstance(status, int) else 0)
 

@@ -32,6 +32,7 @@ from atlas.market.plain_columns import read_plain
 COLUMNS = ("time", "open", "high", "low", "close", "volume")
 LAST_TIME: Final = 4_102_444_800
 """2100-01-01 in unix seconds: milliseconds given as seconds lie far beyond it."""
+TOO_LATE: Final = "lies after the year 2099: write unix seconds, not milliseconds"
 _FEW = 1_000
 _PRICES = ("open", "high", "low", "close")
 
@@ -151,7 +152,7 @@ def read_times(table: Table) -> NDArray[np.int64]:
     step = np.diff(times)
     _refuse(table, np.concatenate(([False], step == 0)), "time", "is a duplicate of the row before")
     _refuse(table, np.concatenate(([False], step < 0)), "time", "is earlier than the row before: sort the file")
-    _refuse(table, times >= LAST_TIME, "time", "lies after the year 2099: write unix seconds, not milliseconds")
+    _refuse(table, times >= LAST_TIME, "time", TOO_LATE)
     return times
 
 

@@ -12,7 +12,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from atlas.errors import DataError
-from atlas.market.candle_file import LAST_TIME, common_tick, symbol_of
+from atlas.market.candle_file import LAST_TIME, TOO_LATE, common_tick, symbol_of
 from atlas.market.number_columns import line_of, read_numbers, read_table
 
 COLUMNS = ("time", "price", "size", "side")
@@ -56,14 +56,10 @@ def read_trades(path: Path | str) -> TradeFile:
     time, price, size = (read_numbers(table, name) for name in ("time", "price", "size"))
     if time.scale > MICRO:
         raise DataError(f"{path}: time has {time.scale} decimals; at most {MICRO} (microseconds)")
-    late = time.units >= LAST_TIME * 10**time.scale
-    if late.any():
-        row = int(late.argmax())
-        said = f"time {table.field(row, 'time')} lies after the year 2099: write unix seconds, not milliseconds"
-        raise DataError(f"{path}, line {line_of(row)}: {said}; mend the row")
-    times = time.at_scale(MICRO)
+    times = time.at_scale(MICRO)  # Those too late for 64 bits are refused first.
     takers = [_TAKERS.get(text.lower()) for text in table.fields("side")]
     for wrong, name, what in (
+        (time.units >= LAST_TIME * 10**time.scale, "time", TOO_LATE),
         (np.concatenate(([False], np.diff(times) < 0)), "time", "is earlier than the row before: sort the file"),
         (price.units == 0, "price", "is 0; a price is above 0"),
         (size.units == 0, "size", "is 0; a size is above 0"),

@@ -87,7 +87,7 @@ class Following:
         try:
             self.up(1)
             self.trades_of(*self.products)
-        except BaseException:
+        except BaseException:  # without __exit__ nobody else would stop it
             self._actor.stop(timeout=PATIENCE)
             raise
         return self
